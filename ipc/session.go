@@ -1,0 +1,179 @@
+package ipc
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// BeatInterval is how often a worker tells the master that it lives.
+const BeatInterval = time.Second
+
+// Session is the conversation of a worker with its master after the handshake:
+// it reads all frames, answers what every worker answers alike, beats, and hands
+// the rest to the handlers. Its methods may be called from several goroutines,
+// but for Handle and the exported fields, which are set before Run.
+type Session struct {
+	// Status returns what the master is told about this worker: a value for
+	// json.Marshal, quickly made. It may be nil.
+	Status func() any
+	// ReopenLogs is called when the log files are to be opened by name again. It may be nil.
+	ReopenLogs func()
+	// RSSBytes returns the resident memory of this process. It may be nil.
+	RSSBytes func() int64
+
+	worker   *Worker
+	handlers map[string]func(Envelope)
+	progress atomic.Uint64
+	draining chan struct{}
+	drain    sync.Once
+
+	mu      sync.Mutex // guards nextAsk and asked
+	nextAsk uint64
+	asked   map[uint64]chan Envelope
+}
+
+// NewSession makes a session on w; Run starts it.
+func NewSession(w *Worker) *Session {
+	return &Session{worker: w, handlers: map[string]func(Envelope){}, draining: make(chan struct{}), asked: map[uint64]chan Envelope{}}
+}
+
+// Handle makes fn the receiver of every frame of a type. It runs on the reading
+// goroutine and must not block: while it does, no other frame is read.
+func (s *Session) Handle(typ string, fn func(Envelope)) { s.handlers[typ] = fn }
+
+// Step says that the worker's own loop got on. A worker whose loop makes no step
+// for the master's heartbeat timeout is taken for hung, so a loop makes one at
+// least every second, idle or not.
+func (s *Session) Step() { s.progress.Add(1) }
+
+// Draining is closed when the master wants no new work to be taken.
+func (s *Session) Draining() <-chan struct{} { return s.draining }
+
+// Drain starts draining from this side, as after a SIGTERM.
+func (s *Session) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
+// Run reads frames and beats until the connection ends or ctx is done, which is
+// no error. An error means that the master is gone or spoke nonsense: the worker exits.
+func (s *Session) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.worker.Beat(ctx, BeatInterval, s.beat); err != nil {
+			cancel(err)
+		}
+	})
+	stop := context.AfterFunc(ctx, func() { s.worker.Conn.end(context.Cause(ctx)) })
+	defer stop()
+	err := s.read(ctx)
+	ended := ctx.Err() != nil
+	cancel(err)
+	wg.Wait()
+	if ended && context.Cause(ctx) == ctx.Err() {
+		return nil
+	}
+	return err
+}
+
+func (s *Session) read(ctx context.Context) error {
+	for {
+		env, err := s.worker.Conn.Receive()
+		if err != nil {
+			return err
+		}
+		if err := s.take(ctx, env); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) take(ctx context.Context, env Envelope) error {
+	switch env.Type {
+	case TypeDrain:
+		s.Drain()
+	case TypeReopenLogs:
+		if s.ReopenLogs != nil {
+			s.ReopenLogs()
+		}
+	case TypeStatus:
+		var status any
+		if s.Status != nil {
+			status = s.Status()
+		}
+		return s.reply(ctx, TypeStatusReply, env.ID, status)
+	case TypeEventsAck:
+		s.answered(env)
+	default:
+		handle, ok := s.handlers[env.Type]
+		if !ok {
+			return fmt.Errorf("read frame: the master sent %q, which this worker does not take", env.Type)
+		}
+		handle(env)
+	}
+	return nil
+}
+
+func (s *Session) beat() Heartbeat {
+	h := Heartbeat{Progress: s.progress.Load()}
+	if s.RSSBytes != nil {
+		h.RSSBytes = s.RSSBytes()
+	}
+	return h
+}
+
+func (s *Session) reply(ctx context.Context, typ string, id uint64, body any) error {
+	env, err := NewEnvelope(typ, id, body)
+	if err != nil {
+		return err
+	}
+	return s.worker.Conn.Send(ctx, env)
+}
+
+// Tell sends one message. It waits while the connection's queue is full.
+func (s *Session) Tell(ctx context.Context, typ string, id uint64, body any) error {
+	return s.reply(ctx, typ, id, body)
+}
+
+// TryTell sends one message if there is room at once, and reports whether it did.
+func (s *Session) TryTell(typ string, id uint64, body any) bool {
+	env, err := NewEnvelope(typ, id, body)
+	return err == nil && s.worker.Conn.TrySend(env) == nil
+}
+
+// Ask sends a message and waits for its acknowledgment, for as long as that takes.
+func (s *Session) Ask(ctx context.Context, typ string, body any) (Envelope, error) {
+	s.mu.Lock()
+	s.nextAsk++
+	id := s.nextAsk
+	answer := make(chan Envelope, 1) // its one sender never waits
+	s.asked[id] = answer
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.asked, id)
+		s.mu.Unlock()
+	}()
+	if err := s.reply(ctx, typ, id, body); err != nil {
+		return Envelope{}, err
+	}
+	select {
+	case env := <-answer:
+		return env, nil
+	case <-ctx.Done():
+		return Envelope{}, context.Cause(ctx)
+	}
+}
+
+func (s *Session) answered(env Envelope) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if answer, ok := s.asked[env.ID]; ok {
+		delete(s.asked, env.ID)
+		answer <- env
+	}
+}
+
+// Flush waits until everything that was sent is with the kernel.
+func (s *Session) Flush(ctx context.Context) error { return s.worker.Conn.Flush(ctx) }
