@@ -1,0 +1,83 @@
+// Package chunk is a bounded range of one pair's rows, the unit of work that the
+// manager cuts and a task worker compares. It knows nothing of databases: bounds
+// are texts as the database gave them, and only the database orders them.
+package chunk
+
+import (
+	"fmt"
+)
+
+// Scan names the scan that cut a chunk.
+type Scan string
+
+const (
+	// Insert is the scan for new ids: bounds are values of the id column.
+	Insert Scan = "insert"
+	// Update is the scan for recent changes: bounds are pairs of the update
+	// column's value and the id, so that any number of rows with one value can
+	// be paged.
+	Update Scan = "update"
+)
+
+// Position is a place in the order of a scan.
+type Position struct {
+	// Value is the update column's value as text; empty in an insert scan.
+	Value string `json:"value,omitempty"`
+	// ID is the id column's value as text, decimal for integers.
+	ID string `json:"id"`
+}
+
+// String is the position as it stands in a log line.
+func (p Position) String() string {
+	if p.Value == "" {
+		return p.ID
+	}
+	return p.Value + "/" + p.ID
+}
+
+// Chunk is a bounded range of one pair's rows.
+type Chunk struct {
+	// ID names the chunk among all that one manager process has cut.
+	ID string `json:"id"`
+	// Pair is the name of the pair.
+	Pair string `json:"pair"`
+	// Scan says what the bounds are made of.
+	Scan Scan `json:"scan"`
+	// After is the exclusive lower bound; nil is open.
+	After *Position `json:"after,omitempty"`
+	// From is the inclusive lower bound on the update column's value; empty is
+	// open, and so it always is in an insert scan.
+	From string `json:"from,omitempty"`
+	// UpTo is the inclusive upper bound.
+	UpTo Position `json:"upTo"`
+	// Rows is how many rows the range had when it was cut, 0 when unknown.
+	Rows int `json:"rows,omitempty"`
+	// Crashes counts the workers that died with this chunk in hand.
+	Crashes int `json:"crashes,omitempty"`
+}
+
+// String is the chunk as it stands in a log line.
+func (c Chunk) String() string {
+	after := c.From
+	if c.After != nil {
+		after = c.After.String()
+	}
+	return fmt.Sprintf("%s %s (%s, %s]", c.Pair, c.Scan, after, c.UpTo)
+}
+
+// Result is what a task worker reports of a chunk that it is done with.
+type Result struct {
+	// Chunk is the ID of the chunk.
+	Chunk string `json:"chunk"`
+	// Pair is the name of the pair.
+	Pair string `json:"pair"`
+	// Error says why the chunk could not be compared; empty when every row of it
+	// is either equal or an acknowledged event.
+	Error string `json:"error,omitempty"`
+	// Rows is how many source rows were compared.
+	Rows int `json:"rows,omitempty"`
+	// Healed counts suspects that were equal when read again.
+	Healed int `json:"healed,omitempty"`
+	// Events counts the events that were acknowledged.
+	Events int `json:"events,omitempty"`
+}

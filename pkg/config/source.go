@@ -1,0 +1,94 @@
+package config
+
+import (
+	"time"
+
+	"github.com/masixun71/cupid/pkg/dsn"
+	"github.com/masixun71/cupid/pkg/secret"
+)
+
+// Source is the table whose rows are right.
+type Source struct {
+	// Database address: mysql:host=127.0.0.1;port=3306;dbname=NAME as in PHP's PDO, or USER:PASSWORD@tcp(HOST:PORT)/NAME as in Go. Required.
+	DSN dsn.DSN `json:"dsn"`
+	// User name; it wins over one in dsn. Required here or in dsn.
+	User string `json:"user"`
+	// Password; it wins over one in dsn. Write ${NAME} to take it from the environment of the master. Required unless dsn names the user.
+	Password secret.String `json:"password"`
+	// Name of the table, in the database of dsn. Required, at most 64 characters.
+	Table string `json:"table"`
+	// Column that finds a row on both sides, or a list of at most 16 columns; as many as in byColumn of every destination. Required.
+	ByColumn Names `json:"byColumn"`
+	// Whether new rows are checked, by rising idColumn. Default false; insert, update or both must be true.
+	Insert bool `json:"insert"`
+	// How often new rows are looked for, in milliseconds. Default 2000, from 1 to 86400000.
+	InsertIntervalMillisecond int `json:"insertIntervalMillisecond"`
+	// How long a transaction may stay open and still have its rows found behind a higher id, in seconds. Default 300, from 1 to 604800. Used where the account cannot see the open transactions.
+	InsertLateSecond int `json:"insertLateSecond"`
+	// Whether changed rows are checked, by updateColumn. Default false.
+	Update bool `json:"update"`
+	// Column that holds when a row was last changed; it should have an index. Required with update.
+	UpdateColumn string `json:"updateColumn"`
+	// How often changed rows are looked for, in milliseconds. Default 2000, from 1 to 86400000.
+	UpdateIntervalMillisecond int `json:"updateIntervalMillisecond"`
+	// How far each look at changed rows reaches back behind the last one, in seconds. Required with update, from 1 to 31622400.
+	UpdateScanSecond int `json:"updateScanSecond"`
+	// Format of updateColumn where it is no date or time type, as a PHP date format whose text order is its time order (U is seconds since 1970). Default Y-m-d H:i:s.
+	UpdateTimeFormat string `json:"updateTimeFormate"`
+	// Integer column that rises with new rows and is unique. Default id.
+	IDColumn string `json:"idColumn"`
+	// SQL condition on the source's rows, for example deleted = 0; rows outside of it are not checked. Default none. It is put into queries as it stands.
+	Where string `json:"where,omitempty"`
+	// Time zone of those who write DATETIME columns, as MySQL knows it: +08:00, Asia/Shanghai or SYSTEM. Default the server's own.
+	TimeZone string `json:"timeZone,omitempty"`
+	// The same as cacheFilePath at the top, where the original has it. Not with jobs.
+	CacheFilePath string `json:"cacheFilePath,omitempty"`
+	// The same as pushbearSendKey at the top, where the original has it. Not with jobs.
+	PushbearSendKey secret.String `json:"pushbearSendKey,omitzero"`
+}
+
+// newSource returns a Source that holds the default of every key.
+func newSource() Source {
+	return Source{
+		InsertIntervalMillisecond: DefaultScanIntervalMillisecond,
+		InsertLateSecond:          DefaultInsertLateSecond,
+		UpdateIntervalMillisecond: DefaultScanIntervalMillisecond,
+		UpdateTimeFormat:          DefaultUpdateTimeFormat,
+		IDColumn:                  DefaultIDColumn,
+	}
+}
+
+func (s *Source) fields() []field {
+	return []field{
+		{key: "dsn", into: &s.DSN, required: true},
+		{key: "user", into: &s.User},
+		{key: "password", into: &s.Password},
+		{key: "table", into: &s.Table, required: true},
+		{key: "byColumn", into: &s.ByColumn, required: true, max: MaxKeyColumns},
+		{key: "insert", into: &s.Insert},
+		{key: "insertIntervalMillisecond", into: &s.InsertIntervalMillisecond, min: MinIntervalMillisecond, max: MaxIntervalMillisecond},
+		{key: "insertLateSecond", into: &s.InsertLateSecond, min: 1, max: MaxInsertLateSecond},
+		{key: "update", into: &s.Update},
+		{key: "updateColumn", into: &s.UpdateColumn},
+		{key: "updateIntervalMillisecond", into: &s.UpdateIntervalMillisecond, min: MinIntervalMillisecond, max: MaxIntervalMillisecond},
+		{key: "updateScanSecond", into: &s.UpdateScanSecond, min: 1, max: MaxUpdateScanSecond},
+		{key: "updateTimeFormate", into: &s.UpdateTimeFormat},
+		{key: "idColumn", into: &s.IDColumn},
+		{key: "where", into: &s.Where},
+		{key: "timeZone", into: &s.TimeZone},
+		{key: "cacheFilePath", into: &s.CacheFilePath},
+		{key: "pushbearSendKey", into: &s.PushbearSendKey},
+	}
+}
+
+// InsertInterval is InsertIntervalMillisecond as a duration.
+func (s *Source) InsertInterval() time.Duration { return milliseconds(s.InsertIntervalMillisecond) }
+
+// InsertLate is InsertLateSecond as a duration.
+func (s *Source) InsertLate() time.Duration { return seconds(s.InsertLateSecond) }
+
+// UpdateInterval is UpdateIntervalMillisecond as a duration.
+func (s *Source) UpdateInterval() time.Duration { return milliseconds(s.UpdateIntervalMillisecond) }
+
+// UpdateScan is UpdateScanSecond as a duration.
+func (s *Source) UpdateScan() time.Duration { return seconds(s.UpdateScanSecond) }

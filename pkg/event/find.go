@@ -1,0 +1,48 @@
+package event
+
+import "github.com/masixun71/cupid/pkg/row"
+
+// Found is a source row that differs from its destination row in one look.
+type Found struct {
+	row.Divergence
+	// Look is the fingerprint of both sides in this look.
+	Look Look
+}
+
+// Find compares source rows with the destination rows of their keys. Source rows
+// whose key is NULL can have no destination row and are left out.
+func Find(src, des *row.Batch) []Found {
+	differ := row.Compare(src, des)
+	found := make([]Found, 0, len(differ))
+	for _, d := range differ {
+		if src.HasNullKey(d.Index) {
+			continue
+		}
+		f := Found{Divergence: d, Look: Look{Source: src.Version(d.Index)}}
+		if d.Des >= 0 {
+			f.Look.Destination = des.Version(d.Des)
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// Keys are the keys of the rows of a batch that have one.
+func Keys(b *row.Batch) []row.Key {
+	keys := make([]row.Key, 0, b.Len())
+	for i := range b.Len() {
+		if !b.HasNullKey(i) {
+			keys = append(keys, b.Key(i))
+		}
+	}
+	return keys
+}
+
+// Names are the names of the columns of a divergence, out of those of the mapping.
+func Names(d row.Divergence, columns []string) []string {
+	names := make([]string, 0, len(d.Columns))
+	for _, i := range d.Columns {
+		names = append(names, columns[i])
+	}
+	return names
+}

@@ -1,0 +1,48 @@
+package event
+
+// Look is what one reading of both sides saw of a row whose sides differed: a
+// fingerprint of the mapped columns of each.
+type Look struct {
+	// Source is the fingerprint of the source row.
+	Source uint64 `json:"source"`
+	// Destination is the fingerprint of the destination row; 0 when it is missing.
+	Destination uint64 `json:"destination"`
+}
+
+// Verdict is what the looks at one suspect add up to.
+type Verdict int
+
+const (
+	// Again means that the row is still moving and has to be looked at once more.
+	Again Verdict = iota
+	// Confirmed means that the suspect is an event.
+	Confirmed
+)
+
+// Judge decides on a row that differed in every one of looks, the oldest first,
+// each at least the settle time after the one before. A row that was equal in
+// any look is no suspect any more and is not judged.
+//
+// The row is an event once the source stood still between two looks and the
+// destination had the settle time to follow, or once the destination stood still
+// while the source moved on. As long as both move, or the destination shows a
+// version that the source has had since the first look, the pipeline is
+// delivering and the row is looked at again.
+func Judge(looks []Look) Verdict {
+	if len(looks) < 2 {
+		return Again
+	}
+	last, before := looks[len(looks)-1], looks[len(looks)-2]
+	if last.Source == before.Source {
+		return Confirmed
+	}
+	for _, l := range looks[:len(looks)-1] {
+		if last.Destination == l.Source {
+			return Again
+		}
+	}
+	if last.Destination != before.Destination {
+		return Again
+	}
+	return Confirmed
+}
