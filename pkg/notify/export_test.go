@@ -1,0 +1,7 @@
+package notify
+
+// Seams for the outside tests.
+var (
+	Cut      = cut
+	CutRunes = cutRunes
+)

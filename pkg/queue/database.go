@@ -1,0 +1,263 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/jmoiron/sqlx"
+	"modernc.org/sqlite"
+)
+
+// schemaVersion is the user_version of the files this package writes.
+// Version 1: record, damaged, meta.
+const (
+	schemaVersion = 1
+	applicationID = 0x63755131
+)
+
+const schema = `
+CREATE TABLE record (
+  grp        TEXT    NOT NULL,
+  key        BLOB    NOT NULL,
+  payload    BLOB    NOT NULL,
+  due        INTEGER NOT NULL,
+  attempts   INTEGER NOT NULL,
+  version    INTEGER NOT NULL,
+  first_seen INTEGER NOT NULL,
+  crc        INTEGER NOT NULL,
+  PRIMARY KEY (grp, key)
+);
+CREATE INDEX record_due ON record (grp, due);
+CREATE INDEX record_first_seen ON record (grp, first_seen);
+CREATE TABLE damaged (
+  grp, key, payload, due, attempts, version, first_seen, crc,
+  found_at INTEGER NOT NULL,
+  reason   TEXT    NOT NULL
+);
+CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL);
+INSERT INTO meta (id, seq) VALUES (1, 0);
+`
+
+// columns are read by every SELECT, in the order that scan expects.
+const columns = `rowid, grp, key, payload, due, attempts, version, first_seen, crc`
+
+// SQLite's primary result codes that tell of the file and not of the moment
+// (https://sqlite.org/rescode.html).
+const (
+	codeCorrupt = 11
+	codeNotADB  = 26
+)
+
+// unfit is a file that SQLite can open and that is no queue of ours.
+type unfit struct{ reason string }
+
+func (e *unfit) Error() string { return e.reason }
+
+// damage says what is wrong with the file if err tells of it, else "".
+func damage(err error) string {
+	if u, ok := errors.AsType[*unfit](err); ok {
+		return u.reason
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && (e.Code()&0xff == codeCorrupt || e.Code()&0xff == codeNotADB) {
+		return e.Error()
+	}
+	return ""
+}
+
+// database is one open SQLite file: one connection, its statements, and the
+// highest version given. It is used by one goroutine at a time.
+type database struct {
+	pool *sqlx.DB
+	conn *sqlx.Conn
+	seq  int64
+
+	statements []*sqlx.Stmt // those below, to be closed
+
+	find, due, from, fromAfter, nextDue, oldest *sqlx.Stmt
+	insert, update, remove                      *sqlx.Stmt
+	setAside, removeRow, setSeq, freePages      *sqlx.Stmt
+}
+
+// connect opens the file without looking into it. mode is SQLite's URI
+// parameter: ro, rw or rwc.
+func connect(ctx context.Context, path, mode string) (*database, error) {
+	dsn := "file://" + (&url.URL{Path: path}).EscapedPath() + "?mode=" + mode
+	pool, err := sqlx.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(1)
+	conn, err := pool.Connx(ctx)
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return &database{pool: pool, conn: conn}, nil
+}
+
+// close ends the statements first: SQLite keeps a connection with open statements,
+// and its lock, alive.
+func (d *database) close() error {
+	var err error
+	for _, stmt := range d.statements {
+		err = errors.Join(err, stmt.Close())
+	}
+	return errors.Join(err, d.conn.Close(), d.pool.Close())
+}
+
+func (d *database) exec(ctx context.Context, statement string) error {
+	_, err := d.conn.ExecContext(ctx, statement)
+	return err
+}
+
+// settings of a queue in use. EXCLUSIVE stands before WAL, so that SQLite keeps
+// the WAL's index in memory instead of a mapped -shm file. A checkpoint comes
+// every 4 MiB; a WAL that one big transaction made longer is cut back.
+var settings = []string{
+	"PRAGMA busy_timeout = 5000",
+	"PRAGMA locking_mode = EXCLUSIVE",
+	"PRAGMA journal_mode = WAL",
+	"PRAGMA synchronous = FULL",
+	"PRAGMA wal_autocheckpoint = 1000",
+	"PRAGMA journal_size_limit = 16777216",
+	"PRAGMA cache_size = -8192",
+	"PRAGMA temp_store = MEMORY",
+}
+
+// openDatabase opens a queue file and makes sure that it is one. full asks for
+// SQLite's own check of all pages and indexes.
+func openDatabase(ctx context.Context, path string, full bool) (*database, error) {
+	d, err := connect(ctx, path, "rw")
+	if err != nil {
+		return nil, err
+	}
+	if err := d.prepareAll(ctx, full); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func (d *database) prepareAll(ctx context.Context, full bool) error {
+	// The identity comes first: a foreign file must not be turned to WAL.
+	if err := d.checkIdentity(ctx); err != nil {
+		return err
+	}
+	for _, s := range settings {
+		if err := d.exec(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	if full {
+		var verdict string
+		if err := d.conn.GetContext(ctx, &verdict, "PRAGMA integrity_check(1)"); err != nil {
+			return fmt.Errorf("check the file: %w", err)
+		}
+		if verdict != "ok" {
+			return &unfit{"integrity check: " + verdict}
+		}
+	}
+	return d.prepareStatements(ctx)
+}
+
+func (d *database) checkIdentity(ctx context.Context) error {
+	var id, version, tables int
+	if err := d.conn.GetContext(ctx, &version, "PRAGMA user_version"); err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	if err := d.conn.GetContext(ctx, &id, "PRAGMA application_id"); err != nil {
+		return fmt.Errorf("read application id: %w", err)
+	}
+	if err := d.conn.GetContext(ctx, &tables, `SELECT COUNT(*) FROM sqlite_schema WHERE name IN
+		('record', 'record_due', 'record_first_seen', 'damaged', 'meta')`); err != nil {
+		return fmt.Errorf("read schema: %w", err)
+	}
+	switch {
+	case id != applicationID:
+		return &unfit{"the file is no queue (another application's id)"}
+	case version > schemaVersion:
+		return &unfit{fmt.Sprintf("schema version %d is newer than %d, which this build knows", version, schemaVersion)}
+	case version != schemaVersion || tables != 5:
+		return &unfit{"the schema is not the one of a queue"}
+	}
+	return nil
+}
+
+func (d *database) prepareStatements(ctx context.Context) error {
+	for _, s := range []struct {
+		to    **sqlx.Stmt
+		query string
+	}{
+		{&d.find, `SELECT ` + columns + ` FROM record WHERE grp = ? AND key = ?`},
+		{&d.due, `SELECT ` + columns + ` FROM record WHERE grp = ? AND due <= ? ORDER BY due, rowid`},
+		{&d.from, `SELECT ` + columns + ` FROM record WHERE grp = ? ORDER BY key LIMIT ?`},
+		{&d.fromAfter, `SELECT ` + columns + ` FROM record WHERE grp = ? AND key > ? ORDER BY key LIMIT ?`},
+		{&d.nextDue, `SELECT due FROM record WHERE grp = ? ORDER BY due LIMIT 1`},
+		{&d.oldest, `SELECT first_seen FROM record WHERE grp = ? ORDER BY first_seen LIMIT 1`},
+		{&d.insert, `INSERT INTO record (grp, key, payload, due, attempts, version, first_seen, crc)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&d.update, `UPDATE record SET payload = ?, due = ?, attempts = ?, version = ?, crc = ? WHERE rowid = ?`},
+		{&d.remove, `DELETE FROM record WHERE grp = ? AND key = ? AND version = ?`},
+		{&d.setAside, `INSERT INTO damaged SELECT grp, key, payload, due, attempts, version, first_seen, crc, ?, ?
+			FROM record WHERE rowid = ?`},
+		{&d.removeRow, `DELETE FROM record WHERE rowid = ?`},
+		{&d.setSeq, `UPDATE meta SET seq = ?`},
+		{&d.freePages, `PRAGMA freelist_count`},
+	} {
+		stmt, err := d.conn.PreparexContext(ctx, s.query)
+		if err != nil {
+			return fmt.Errorf("prepare %s: %w", s.query, err)
+		}
+		*s.to = stmt
+		d.statements = append(d.statements, stmt)
+	}
+	if err := d.conn.GetContext(ctx, &d.seq, `SELECT seq FROM meta`); err != nil {
+		return fmt.Errorf("read sequence: %w", err)
+	}
+	return nil
+}
+
+// counts reads the number of records of each group, from the index on due.
+func (d *database) counts(ctx context.Context) (map[string]int, error) {
+	rows, err := d.conn.QueryxContext(ctx, `SELECT grp, COUNT(*) FROM record GROUP BY grp`)
+	if err != nil {
+		return nil, fmt.Errorf("count records: %w", err)
+	}
+	defer rows.Close()
+	depth := make(map[string]int)
+	for rows.Next() {
+		var group string
+		var n int
+		if err := rows.Scan(&group, &n); err != nil {
+			return nil, fmt.Errorf("count records: %w", err)
+		}
+		depth[group] = n
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("count records: %w", err)
+	}
+	return depth, nil
+}
+
+// transaction runs fn between BEGIN IMMEDIATE and COMMIT. The statements are
+// sent by hand and not by database/sql, which leaves the transaction open when a
+// COMMIT fails (a full disk) and so spoils the connection.
+func (d *database) transaction(ctx context.Context, fn func() error) error {
+	if err := d.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	err := fn()
+	if err == nil {
+		if err = d.exec(ctx, "COMMIT"); err != nil {
+			err = fmt.Errorf("commit: %w", err)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if rollbackErr := d.exec(ctx, "ROLLBACK"); rollbackErr != nil && damage(rollbackErr) != "" {
+		// Any other answer says that SQLite has rolled back by itself.
+		err = errors.Join(err, rollbackErr)
+	}
+	return err
+}

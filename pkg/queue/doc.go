@@ -1,0 +1,64 @@
+// Package queue is a durable queue of records by identity, in one SQLite file.
+// It knows nothing of events, HTTP or MySQL: a record is a group, a key, an
+// opaque payload and the time when it is due.
+//
+// # Model
+//
+// An identity is (group, key). There is at most one record for it: a later
+// [Queue.Put] takes the place of the payload ("newest wins") and keeps when the
+// identity was first seen, how often it was tried and when it is due, so that a
+// row that keeps failing does not escape its backoff. Every write of a record
+// gives it a Version that no record of this queue has had before.
+// [Queue.Apply] changes or removes a record only if it still has the version
+// that the caller has seen.
+//
+// The queue locks no record. The one process that has it open knows which
+// records it is working on and hands [Queue.Due] a function that skips them.
+//
+// # Promises
+//
+// What Put or Apply has acknowledged with a nil error is on disk: WAL,
+// synchronous=FULL, one transaction a call. On an error nothing of the call is
+// visible, and the queue goes on working; only a call that failed during its
+// commit may, after a crash, turn out to have been written.
+//
+// No more than [Options.Limit] records are held. What is over is refused with
+// [ErrFull] and never dropped. The file shrinks when a backlog is gone.
+//
+// # Failures
+//
+// Each row carries a CRC-32C of everything in it. A row whose checksum is wrong
+// is moved to the table "damaged", reported through [Options.Damaged], and
+// never returned.
+//
+// A file that is no queue any more (empty, truncated, garbage, malformed,
+// written by a newer schema) is kept as "<path>.damaged-<UTC time>", its -wal
+// and -shm beside it, and reported through [Options.Replaced]. The new file
+// gets every row of the old one that can still be read and has the right
+// checksum. That happens in Open, and once while the queue is in use.
+//
+// # File
+//
+// SQLite, application_id 0x63755131 ("cuQ1"), user_version 1:
+//
+//	record    grp TEXT, key BLOB, payload BLOB, due, attempts, version, first_seen, crc
+//	          primary key (grp, key); index (grp, due); index (grp, first_seen)
+//	damaged   the columns of record, found_at, reason
+//	meta      seq: the highest version given so far
+//
+// Times are milliseconds since 1970. crc is CRC-32C (Castagnoli) over:
+//
+//	+-----------+-----+-----------+-----+---------------+---------+-----+----------+---------+------------+
+//	| len(grp)  | grp | len(key)  | key | len(payload)  | payload | due | attempts | version | first_seen |
+//	| 8 bytes   |     | 8 bytes   |     | 8 bytes       |         | 8   | 8        | 8       | 8          |
+//	+-----------+-----+-----------+-----+---------------+---------+-----+----------+---------+------------+
+//
+// with every number big-endian. "<path>.lock" is locked (flock) while the queue
+// is open and is never removed; "<path>.new" and "<path>.rescued-<UTC time>"
+// exist only while a file is being made.
+//
+// # Concurrency
+//
+// A Queue is safe for concurrent use; calls take turns. A context ends the wait
+// for the turn; what has begun is finished.
+package queue

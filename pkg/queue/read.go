@@ -1,0 +1,187 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// stored is a row as it was read. fault says why it cannot be trusted; the
+// record then holds what could be read.
+type stored struct {
+	Record
+	rowid int64
+	fault string
+}
+
+// scan reads the current row of a SELECT of columns.
+func scan(rows *sqlx.Rows) (stored, error) {
+	var s stored
+	var key []byte
+	var due, seen, crc int64
+	err := rows.Scan(&s.rowid, &s.Group, &key, &s.Payload, &due, &s.Attempts, &s.Version, &seen, &crc)
+	if err != nil {
+		// A value of a type that no Put has written: keep what there is.
+		rest := make([]any, 7)
+		to := []any{&s.rowid, &s.Group}
+		for i := range rest {
+			to = append(to, &rest[i])
+		}
+		if rows.Scan(to...) != nil {
+			return stored{}, err
+		}
+		s.Key = fmt.Sprintf("%s", rest[0])
+		s.fault = "unreadable value: " + err.Error()
+		return s, nil
+	}
+	s.Key, s.Due, s.FirstSeen = string(key), fromMilli(due), fromMilli(seen)
+	if sum(&s.Record) != crc {
+		s.fault = "wrong checksum"
+	}
+	return s, nil
+}
+
+// each hands the rows of a statement to fn until it returns false. fn must not
+// use the database: its one connection is busy.
+func each(ctx context.Context, stmt *sqlx.Stmt, fn func(stored) bool, args ...any) error {
+	rows, err := stmt.QueryxContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		s, err := scan(rows)
+		if err != nil {
+			return err
+		}
+		if !fn(s) {
+			return nil
+		}
+	}
+	return rows.Err()
+}
+
+// read collects the sound records of a statement and sets the others aside. take
+// says whether a record is wanted and whether to go on.
+func (q *Queue) read(ctx context.Context, d *database, stmt *sqlx.Stmt, take func(Record) (want, more bool), args ...any) ([]Record, error) {
+	var sound []Record
+	var bad []stored
+	err := each(ctx, stmt, func(s stored) bool {
+		if s.fault != "" {
+			bad = append(bad, s)
+			return len(bad) < maxBadAtOnce
+		}
+		want, more := take(s.Record)
+		if want {
+			sound = append(sound, s.Record)
+		}
+		return more
+	}, args...)
+	if err != nil {
+		return nil, err
+	}
+	if len(bad) == 0 {
+		return sound, nil
+	}
+	err = q.write(ctx, d, func(w *writer) error {
+		for _, s := range bad {
+			if err := w.aside(ctx, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set damaged records aside: %w", err)
+	}
+	return sound, nil
+}
+
+// maxBadAtOnce bounds the damaged records that one read holds in memory.
+const maxBadAtOnce = 1000
+
+// Due returns the records of a group that are due at now, the longest due first,
+// at most limit. skip, if not nil, is asked for every key and leaves out those
+// for which it says true, before limit counts; it must not call the queue. Due
+// locks nothing: the same records are returned again until Apply changes them.
+func (q *Queue) Due(ctx context.Context, group string, now time.Time, limit int, skip func(key string) bool) ([]Record, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var due []Record
+	err := q.do(ctx, "claim due records", func(ctx context.Context, d *database) (err error) {
+		left := limit
+		due, err = q.read(ctx, d, d.due, func(r Record) (want, more bool) {
+			if skip != nil && skip(r.Key) {
+				return false, true
+			}
+			left--
+			return true, left > 0
+		}, group, now.UnixMilli())
+		return err
+	})
+	return due, err
+}
+
+// List returns the records of a group in the order of their keys, at most limit;
+// those after a key if after is not nil. It is for operators: to page on, hand in
+// the last key.
+func (q *Queue) List(ctx context.Context, group string, after *string, limit int) ([]Record, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var list []Record
+	err := q.do(ctx, "list records", func(ctx context.Context, d *database) (err error) {
+		all := func(Record) (want, more bool) { return true, true }
+		if after == nil {
+			list, err = q.read(ctx, d, d.from, all, group, limit)
+		} else {
+			list, err = q.read(ctx, d, d.fromAfter, all, group, []byte(*after), limit)
+		}
+		return err
+	})
+	return list, err
+}
+
+// Get returns the record of an identity; false if there is none.
+func (q *Queue) Get(ctx context.Context, group, key string) (Record, bool, error) {
+	var found []Record
+	err := q.do(ctx, "get record", func(ctx context.Context, d *database) (err error) {
+		one := func(Record) (want, more bool) { return true, false }
+		found, err = q.read(ctx, d, d.find, one, group, []byte(key))
+		return err
+	})
+	if err != nil || len(found) == 0 {
+		return Record{}, false, err
+	}
+	return found[0], true, nil
+}
+
+// NextDue returns the earliest Due of a group; false if the group is empty.
+func (q *Queue) NextDue(ctx context.Context, group string) (time.Time, bool, error) {
+	return q.first(ctx, "read next due time", group, func(d *database) *sqlx.Stmt { return d.nextDue })
+}
+
+// Oldest returns the earliest FirstSeen of a group; false if the group is empty.
+func (q *Queue) Oldest(ctx context.Context, group string) (time.Time, bool, error) {
+	return q.first(ctx, "read oldest record", group, func(d *database) *sqlx.Stmt { return d.oldest })
+}
+
+func (q *Queue) first(ctx context.Context, what, group string, stmt func(*database) *sqlx.Stmt) (t time.Time, ok bool, err error) {
+	err = q.do(ctx, what, func(ctx context.Context, d *database) error {
+		var ms int64
+		err := stmt(d).GetContext(ctx, &ms, group)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err == nil {
+			t, ok = fromMilli(ms), true
+		}
+		return err
+	})
+	return t, ok, err
+}

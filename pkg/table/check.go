@@ -1,0 +1,232 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxClockGap is the difference between clocks above which Check warns.
+const maxClockGap = 2 * time.Second
+
+// Report is what Check found, in words.
+type Report struct {
+	// Lines say what the sides are and how each pair of columns is compared.
+	Lines []string
+	// Warnings are what will work, but badly, each with what mends it.
+	Warnings []string
+	// Faults are what keeps the pair from working until somebody mends it.
+	Faults []string
+	// Unreachable are errors that may pass by themselves, such as a server that
+	// does not answer.
+	Unreachable []string
+}
+
+func (r *Report) line(format string, args ...any) {
+	r.Lines = append(r.Lines, fmt.Sprintf(format, args...))
+}
+
+func (r *Report) warn(format string, args ...any) {
+	r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (r *Report) fault(err error) {
+	if err == nil {
+		return
+	}
+	list := &r.Unreachable
+	if _, ok := errors.AsType[*Fault](err); ok {
+		list = &r.Faults
+	}
+	if text := err.Error(); !slices.Contains(*list, text) {
+		*list = append(*list, text)
+	}
+}
+
+// Check tries out a pair: connections, tables, columns, types, indexes, privileges
+// and clocks. It only reads.
+func Check(ctx context.Context, o PairOptions) Report {
+	var r Report
+	p := NewPair(o)
+	defer func() { r.fault(p.Close()) }()
+	s := &Source{side: p.src}
+	src, srcErr := checkSide(ctx, &r, p.src)
+	des, desErr := checkSide(ctx, &r, p.des)
+	if srcErr != nil || desErr != nil {
+		return r
+	}
+	r.columns(p, src, des)
+	if len(r.Faults)+len(r.Unreachable) > 0 {
+		return r
+	}
+	pl, err := p.plan(ctx)
+	if err != nil {
+		r.fault(err)
+		return r
+	}
+	r.Lines = append(r.Lines, pl.notes...)
+	r.sourceIndexes(p.src, src, pl)
+	r.destinationIndexes(p.des, des, o.Destination.By)
+	r.tryOut(ctx, p, s)
+	r.clocks(ctx, p, s)
+	return r
+}
+
+func checkSide(ctx context.Context, r *Report, s *side) (*meta, error) {
+	m, err := s.load(ctx)
+	if err == nil {
+		err = s.mayRead(ctx)
+	}
+	if err != nil {
+		r.fault(err)
+		return nil, err
+	}
+	r.line("%s: table %s.%s on %s, %s, zone of its writers %s",
+		s.o.Name, quote(s.o.DSN.Database), quote(s.o.Table), s.o.DSN, parseServer(m.server.Version), s.zone(m))
+	return m, nil
+}
+
+// columns names every column that is missing, not only the first.
+func (r *Report) columns(p *Pair, src, des *meta) {
+	look := func(s *side, m *meta, name, use string) {
+		_, err := s.column(m, name, use)
+		r.fault(err)
+	}
+	look(p.src, src, p.src.o.IDColumn, "idColumn")
+	if name := p.src.o.UpdateColumn; name != "" {
+		look(p.src, src, name, "updateColumn")
+	}
+	for _, name := range p.o.Source.By {
+		look(p.src, src, name, "byColumn")
+	}
+	for _, name := range p.o.Destination.By {
+		look(p.des, des, name, "byColumn")
+	}
+	for _, c := range p.o.Columns {
+		look(p.src, src, c.Src, "columns")
+		look(p.des, des, c.Des, "columns")
+	}
+}
+
+func (r *Report) sourceIndexes(s *side, m *meta, pl *plan) {
+	id, update := pl.id.Name, pl.update.Name
+	if !m.uniqueOn(id) {
+		r.warn("%s: idColumn %s is not unique: rows with one id are found, but events cannot tell them apart; mend it with %s",
+			s.o.Name, quote(id), s.alter("ADD UNIQUE INDEX", id))
+	}
+	if pl.id.Nullable {
+		r.warn("%s: idColumn %s may be NULL: such rows are not seen", s.o.Name, quote(id))
+	}
+	if update == "" {
+		return
+	}
+	if !m.ledBy(update) {
+		columns := []string{update}
+		if !m.primary(id) {
+			columns = append(columns, id) // InnoDB puts the primary key itself at an index's end
+		}
+		r.warn("%s: no index begins with updateColumn %s: each update scan reads the whole table; mend it with %s",
+			s.o.Name, quote(update), s.alter("ADD INDEX", columns...))
+	}
+	if pl.update.Nullable {
+		r.warn("%s: updateColumn %s may be NULL: the update scan does not see such rows", s.o.Name, quote(update))
+	}
+	if pl.update.DataType == "date" {
+		r.warn("%s: updateColumn %s is a DATE: each update scan reads all rows of the day", s.o.Name, quote(update))
+	}
+}
+
+func (r *Report) destinationIndexes(s *side, m *meta, by []string) {
+	switch {
+	case !m.led(by):
+		r.warn("%s: no index begins with byColumn %s: each look reads the whole table; mend it with %s",
+			s.o.Name, quoteAll(by), s.alter("ADD INDEX", by...))
+	case !m.uniqueOn(by...):
+		r.warn("%s: byColumn %s is not unique: two rows with one key are reported as ambiguous; if it should be unique, %s",
+			s.o.Name, quoteAll(by), s.alter("ADD UNIQUE INDEX", by...))
+	}
+}
+
+// tryOut runs the statements on no rows, so that a faulty condition shows.
+func (r *Report) tryOut(ctx context.Context, p *Pair, s *Source) {
+	_, _, err := s.Head(ctx)
+	r.fault(err)
+	for _, side := range []*side{p.src, p.des} {
+		where, _ := side.where([]condition{{text: "1 = 0"}})
+		var n int
+		r.fault(side.get(ctx, &n, "try out the condition", "SELECT COUNT(*) FROM "+quote(side.o.Table)+where))
+	}
+	if p.src.o.UpdateColumn == "" {
+		return
+	}
+	now := time.Now()
+	lo, hi, err := s.Window(ctx, now.Add(-time.Minute), now)
+	if err != nil {
+		r.fault(err)
+		return
+	}
+	r.line("%s: the update scan asks for %s between %q and %q for the last minute", p.src.o.Name, quote(p.src.o.UpdateColumn), lo, hi)
+}
+
+func (r *Report) clocks(ctx context.Context, p *Pair, s *Source) {
+	before := time.Now()
+	c, err := s.Clock(ctx)
+	if err != nil {
+		r.fault(err)
+		return
+	}
+	if !c.Visible {
+		r.warn("%s: the account may not see open transactions: late commits are looked for during a fixed time instead; mend it with GRANT PROCESS ON *.* TO '%s'@'…'",
+			p.src.o.Name, strings.ReplaceAll(p.src.o.DSN.User, "'", "''"))
+	}
+	r.clock(p.src, before, c.Now)
+	before = time.Now()
+	var micro int64
+	if err := p.des.get(ctx, &micro, "read the server's clock", nowQuery); err != nil {
+		r.fault(err)
+		return
+	}
+	r.clock(p.des, before, time.UnixMicro(micro))
+}
+
+// clock warns when a server's clock, read between before and now, differs from ours.
+func (r *Report) clock(s *side, before, server time.Time) {
+	gap := time.Duration(0)
+	if server.Before(before) {
+		gap = before.Sub(server)
+	} else if now := time.Now(); server.After(now) {
+		gap = server.Sub(now)
+	}
+	if gap > maxClockGap {
+		r.warn("%s: the server's clock and this machine's are %s apart; scans follow the server's", s.o.Name, gap.Round(100*time.Millisecond))
+	}
+}
+
+// primary reports whether the primary key is column alone.
+func (m *meta) primary(column string) bool {
+	for _, i := range m.indexes {
+		if i.name == "PRIMARY" {
+			return len(i.columns) == 1 && strings.EqualFold(i.columns[0], column)
+		}
+	}
+	return false
+}
+
+// led reports whether an index can find rows by columns.
+func (m *meta) led(columns []string) bool { return m.ledBy(columns...) || m.uniqueOn(columns...) }
+
+// alter is the statement that gives the table an index.
+func (s *side) alter(what string, columns ...string) string {
+	return fmt.Sprintf("ALTER TABLE %s.%s %s (%s)", quote(s.o.DSN.Database), quote(s.o.Table), what, quoteAll(columns))
+}
+
+func quoteAll(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = quote(n)
+	}
+	return strings.Join(quoted, ", ")
+}
