@@ -1,0 +1,113 @@
+package callback
+
+import (
+	"context"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/event"
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+// Record is an identity in the queue.
+type Record struct {
+	Pair string
+	// Key is the text form of the event's key.
+	Key string
+	// Note is the Note of the identity as JSON.
+	Note      []byte
+	Due       time.Time
+	Attempts  int
+	Version   int64
+	FirstSeen time.Time
+}
+
+// Change is what becomes of a record: it is applied only when the stored version
+// is still the record's.
+type Change struct {
+	Record
+	Remove bool
+}
+
+// Queue keeps records by identity, across any crash. Safe for concurrent use.
+type Queue interface {
+	// Put stores records and is durable when it returns. A known identity takes
+	// the new note and keeps its due time, attempts and first seen. ErrFull when
+	// there is no room; nothing is stored then.
+	Put(ctx context.Context, records []Record) error
+	// Due returns up to limit records of a pair that are due, the earliest first,
+	// and leaves out those that skip.
+	Due(ctx context.Context, pair string, now time.Time, limit int, skip func(key string) bool) ([]Record, error)
+	// Get returns the record of one identity.
+	Get(ctx context.Context, pair, key string) (Record, bool, error)
+	// Apply is durable when it returns. It returns the indices of changes whose
+	// record is gone or has a newer version; those were not applied.
+	Apply(ctx context.Context, changes []Change) (stale []int, err error)
+	// NextDue is when the next record of a pair is due; ok false when there is none.
+	NextDue(ctx context.Context, pair string) (due time.Time, ok bool, err error)
+	// Depth is how many records a pair has. It reads no disk.
+	Depth(pair string) int
+}
+
+// Pair reads the two sides of a pair. Safe for concurrent use.
+type Pair interface {
+	// ReadFull reads source rows by the text of their id; rows that are gone are
+	// left out. payloads[i] is the JSON object of the whole row i.
+	ReadFull(ctx context.Context, ids []string) (b *row.Batch, payloads [][]byte, err error)
+	// ReadDestination reads the destination rows that have one of keys.
+	ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error)
+	// Columns are the source names of the mapped columns.
+	Columns() []string
+}
+
+// Post is one attempt.
+type Post struct {
+	ID      string // the same over all attempts of an event
+	Attempt int    // from 1
+	Pair    string
+	Columns []string
+	Body    []byte
+}
+
+// Outcome is what became of an attempt.
+type Outcome struct {
+	Accepted   bool
+	Err        error         // why it was not accepted; holds no secret
+	RetryAfter time.Duration // asked for by the receiver, for the whole URL
+	Parked     bool          // the receiver says that it is gone for good
+	Elapsed    time.Duration
+}
+
+// Sender posts to one URL. Safe for concurrent use.
+type Sender interface {
+	Post(ctx context.Context, p Post) Outcome
+}
+
+// Alerts takes what an operator should hear of. It does not block.
+type Alerts interface {
+	Alert(kind, text string)
+}
+
+// Note is what the queue keeps of an event beside its identity.
+type Note struct {
+	ID       string     `json:"id"`
+	Kind     event.Kind `json:"kind"`
+	SourceID string     `json:"src"`
+	Columns  []string   `json:"cols,omitempty"`
+	State    State      `json:"state"`
+	// Accepted counts 2xx answers.
+	Accepted int `json:"acc,omitempty"`
+	// Look is the last look at a watched row.
+	Look *event.Look `json:"look,omitempty"`
+}
+
+// State is where an event is on its way.
+type State string
+
+const (
+	// Pending waits for its next attempt.
+	Pending State = "pending"
+	// Accepted was answered with 2xx and waits to be seen repaired.
+	Accepted State = "accepted"
+	// Watched is a row that kept moving and is no event yet.
+	Watched State = "watched"
+)

@@ -1,0 +1,61 @@
+package manager
+
+import (
+	"context"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+)
+
+// Clock is the source server's time and the age of its transactions, read in
+// this order: whatever started after OldestTransaction was read is not in it.
+type Clock struct {
+	// Now is the server's time.
+	Now time.Time
+	// Oldest is when the oldest open transaction started; zero when none is open.
+	Oldest time.Time
+	// Visible is false when the account may not see transactions.
+	Visible bool
+}
+
+// Source is the source table of one pair. Its methods are called by one
+// goroutine at a time. Every error is taken for a passing one and tried again.
+type Source interface {
+	// Clock reads the server's clock and its oldest transaction.
+	Clock(ctx context.Context) (Clock, error)
+	// Head is the greatest id, ok false in an empty table.
+	Head(ctx context.Context) (id string, ok bool, err error)
+	// ServerGivesIDs reports whether the id column is AUTO_INCREMENT: then an id
+	// is never given out before its transaction has started.
+	ServerGivesIDs(ctx context.Context) (bool, error)
+	// CutIDs bounds the next chunk of at most limit rows with an id in
+	// (after, upTo], nil being open. It returns the last id of it and how many
+	// rows there are, 0 when there is none.
+	CutIDs(ctx context.Context, after, upTo *string, limit int) (last string, rows int, err error)
+	// Window turns two instants into values of the update column.
+	Window(ctx context.Context, from, to time.Time) (lo, hi string, err error)
+	// CutUpdates is CutIDs for rows whose update column lies in [lo, hi], in
+	// the order of (update column, id).
+	CutUpdates(ctx context.Context, after *chunk.Position, lo, hi string, limit int) (last chunk.Position, rows int, err error)
+	// Ping returns nil when both sides of the pair answer.
+	Ping(ctx context.Context) error
+}
+
+// Cursors keeps the state of all lanes.
+type Cursors interface {
+	// Load returns the state that was saved last. A first start has an empty one.
+	Load() (State, error)
+	// Save is durable when it returns.
+	Save(State) error
+}
+
+// Owner decides which pairs this process is to scan.
+type Owner interface {
+	// Owns is asked before each scan of a pair.
+	Owns(pair string) bool
+}
+
+// Alerts takes what an operator should hear of. It does not block.
+type Alerts interface {
+	Alert(kind, text string)
+}

@@ -1,0 +1,319 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/masixun71/cupid/pkg/backoff"
+	"github.com/masixun71/cupid/pkg/chunk"
+)
+
+const (
+	// maxOpen is how many chunks of one lane may be out at a time. A task worker
+	// holds fewer.
+	maxOpen = 64
+	// maxAhead is how many chunks may be cut beyond the first that is not done. It
+	// bounds memory and what a killed manager repeats when one chunk is stuck.
+	maxAhead = 1024
+	// probeBase and probeCap are the first and the longest wait before what
+	// failed is tried again.
+	probeBase, probeCap = 500 * time.Millisecond, 30 * time.Second
+	// alertFailures is after how many failures in a row an operator is told.
+	alertFailures = 5
+	// clockAge is how old a reading of the source's clock may be while chunks
+	// are cut by it.
+	clockAge = time.Second
+	// atRest is how long a lane sleeps that only an answer can wake.
+	atRest = time.Minute
+)
+
+// planner is what differs between the scans.
+type planner interface {
+	// begin starts a pass: the looks that are due now.
+	begin(ctx context.Context) ([]*look, error)
+	// cut bounds the next chunk of at most limit rows of a span after at.
+	cut(ctx context.Context, s span, at *chunk.Position, limit int) (chunk.Position, int, error)
+}
+
+// lane is one scan of one pair. One goroutine, in run, owns all of it but the inbox.
+type lane struct {
+	pair     string
+	scan     chunk.Scan
+	interval time.Duration
+	rows     int
+	source   Source
+	owner    Owner
+	ledger   *ledger
+	alerts   Alerts
+	log      zerolog.Logger
+	planner  planner
+	prefix   string // of the ids of this lane's chunks, unlike that of any other lane and manager process
+	offers   chan<- chunk.Chunk
+	inbox    inbox
+
+	named    uint64 // how many chunks were named
+	looks    []*look
+	open     map[string]*piece // by the id of the chunk: staged, out, or to be halved
+	staged   []*piece          // to be offered, the first one first
+	crashed  []*piece          // to be halved
+	nextPass time.Time
+	broken   bool      // a chunk failed: both sides must answer before the next is offered
+	failures int       // in a row, of the source or of a probe
+	wait     time.Time // nothing is asked of the source before
+	alerted  bool      // an operator was told that the lane does not get on
+}
+
+// run plans until ctx ends.
+func (l *lane) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		l.hear()
+		l.plan(ctx)
+		timer.Reset(max(l.sleep(), time.Millisecond))
+		var offers chan<- chunk.Chunk
+		var next chunk.Chunk
+		i := l.ripe()
+		if i >= 0 {
+			offers, next = l.offers, l.staged[i].chunk
+		}
+		select {
+		case <-ctx.Done():
+		case offers <- next:
+			l.staged = slices.Delete(l.staged, i, i+1)
+		case <-l.inbox.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// hear takes in what has become of the chunks that are out.
+func (l *lane) hear() {
+	results, crashed := l.inbox.take()
+	for _, r := range results {
+		l.finish(r)
+	}
+	for _, c := range crashed {
+		if p, ok := l.open[c.ID]; ok && !slices.Contains(l.staged, p) && !slices.Contains(l.crashed, p) {
+			p.chunk.Crashes = c.Crashes
+			l.crashed = append(l.crashed, p)
+		}
+	}
+}
+
+// ripe is the first staged piece that may be offered now, -1 for none.
+func (l *lane) ripe() int {
+	if l.broken {
+		return -1
+	}
+	now := time.Now()
+	return slices.IndexFunc(l.staged, func(p *piece) bool { return !p.retry.After(now) })
+}
+
+// sleep is how long there is nothing to do but to wait for an answer.
+func (l *lane) sleep() time.Duration {
+	if d := time.Until(l.wait); d > 0 {
+		return d
+	}
+	d := atRest
+	if len(l.looks) == 0 {
+		d = min(d, time.Until(l.nextPass))
+	}
+	for _, p := range l.staged {
+		if r := time.Until(p.retry); r > 0 {
+			d = min(d, r)
+		}
+	}
+	return d
+}
+
+// plan stages a chunk when there is one to cut and room for it.
+func (l *lane) plan(ctx context.Context) {
+	if time.Now().Before(l.wait) {
+		return
+	}
+	if l.broken {
+		if err := l.source.Ping(ctx); err != nil {
+			l.fail(ctx, "reach both sides", err)
+			return
+		}
+		l.broken = false
+		l.recovered()
+	}
+	for len(l.crashed) > 0 {
+		if err := l.halve(ctx, l.crashed[0]); err != nil {
+			l.fail(ctx, "halve chunk", err)
+			return
+		}
+		l.crashed = l.crashed[1:]
+	}
+	if len(l.looks) == 0 && !time.Now().Before(l.nextPass) {
+		l.nextPass = time.Now().Add(l.interval)
+		if !l.owner.Owns(l.pair) {
+			return
+		}
+		looks, err := l.planner.begin(ctx)
+		if err != nil {
+			l.fail(ctx, "begin scan", err)
+			return
+		}
+		l.looks = looks
+		l.recovered()
+	}
+	for l.ripe() < 0 && l.room() {
+		k := l.cutting()
+		if k == nil {
+			break
+		}
+		if err := l.cutNext(ctx, k); err != nil {
+			l.fail(ctx, "cut chunk", err)
+			return
+		}
+	}
+}
+
+// room reports whether one more chunk may be cut.
+func (l *lane) room() bool {
+	ahead := 0
+	for _, k := range l.looks {
+		ahead += len(k.out)
+	}
+	return len(l.open) < maxOpen && ahead < maxAhead
+}
+
+// cutting is the first look that is not whole yet.
+func (l *lane) cutting() *look {
+	for _, k := range l.looks {
+		if !k.whole {
+			return k
+		}
+	}
+	return nil
+}
+
+// cutNext cuts one chunk off k and stages it, or finds that k is whole.
+func (l *lane) cutNext(ctx context.Context, k *look) error {
+	upTo, rows, err := l.planner.cut(ctx, k.span, k.at, l.rows)
+	if err != nil {
+		return err
+	}
+	l.recovered()
+	if rows == 0 {
+		k.whole = true
+		l.settle(k)
+		return nil
+	}
+	if k.fresh != nil {
+		k.fresh(k.at, upTo)
+	}
+	o := &outChunk{look: k, upTo: upTo}
+	k.out = append(k.out, o)
+	l.stage(o, chunk.Chunk{After: k.at, From: k.span.lo, UpTo: upTo, Rows: rows})
+	k.at = &upTo
+	return nil
+}
+
+// stage puts a part of o in line to be offered.
+func (l *lane) stage(o *outChunk, c chunk.Chunk) {
+	l.named++
+	c.ID, c.Pair, c.Scan = l.prefix+strconv.FormatUint(l.named, 10), l.pair, l.scan
+	p := &piece{chunk: c, out: o}
+	o.left++
+	l.open[c.ID] = p
+	l.staged = append(l.staged, p)
+}
+
+// drop forgets a piece that is done, or that others have taken the place of. Its
+// look is to be settled after it.
+func (l *lane) drop(p *piece) {
+	delete(l.open, p.chunk.ID)
+	p.out.left--
+}
+
+// settle moves on what k's done chunks allow, and takes k off when it is complete.
+func (l *lane) settle(k *look) {
+	if !k.settle() {
+		return
+	}
+	if k.complete != nil {
+		k.complete()
+	}
+	l.looks = slices.DeleteFunc(l.looks, func(o *look) bool { return o == k })
+}
+
+// finish takes a task worker's word on a chunk.
+func (l *lane) finish(r chunk.Result) {
+	p, ok := l.open[r.Chunk]
+	if !ok || slices.Contains(l.staged, p) || slices.Contains(l.crashed, p) {
+		return // not out
+	}
+	if r.Error == "" {
+		l.drop(p)
+		l.settle(p.out.look)
+		l.heal()
+		return
+	}
+	p.failures++
+	p.retry = time.Now().Add(delay(p.failures))
+	l.staged = append(l.staged, p)
+	l.log.Warn().Str("error", r.Error).Stringer("chunk", p.chunk).Int("failures", p.failures).Msg("chunk could not be compared; it is offered again")
+	if !l.broken { // the others that were out fail for the same reason
+		l.broken, l.wait = true, time.Now().Add(delay(1))
+	}
+	l.tell(p.failures, "compare chunk "+p.chunk.String(), r.Error)
+}
+
+// fail makes the lane wait, longer each time.
+func (l *lane) fail(ctx context.Context, what string, err error) {
+	if ctx.Err() != nil {
+		return // the manager stops
+	}
+	l.failures++
+	l.wait = time.Now().Add(delay(l.failures))
+	l.log.Warn().Err(err).Int("failures", l.failures).Msg(what)
+	l.tell(l.failures, what, err.Error())
+}
+
+// delay is the wait after n failures in a row.
+func delay(n int) time.Duration {
+	return backoff.Delay(n, probeBase, probeCap, 0.2, rand.Float64)
+}
+
+// tell lets an operator know, once, that the lane does not get on.
+func (l *lane) tell(failures int, what, why string) {
+	if failures < alertFailures || l.alerted {
+		return
+	}
+	l.alerted = true
+	l.alerts.Alert("pair stopped", fmt.Sprintf("%s: %s: %s; tried again until it works", l.pair, what, why))
+}
+
+// recovered hears that the source answers.
+func (l *lane) recovered() {
+	if l.failures == 0 {
+		return
+	}
+	l.log.Info().Int("failures", l.failures).Msg("scan goes on")
+	l.failures = 0
+	l.heal()
+}
+
+// heal takes an alert back once nothing is left that failed too often.
+func (l *lane) heal() {
+	if !l.alerted || l.failures > 0 {
+		return
+	}
+	for _, p := range l.open {
+		if p.failures >= alertFailures {
+			return
+		}
+	}
+	l.alerted = false
+	l.alerts.Alert("pair goes on", l.pair+" gets on again")
+}

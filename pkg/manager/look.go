@@ -1,0 +1,65 @@
+package manager
+
+import (
+	"time"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+)
+
+// span is where a look ends: ids up to upTo, or update times in [lo, hi].
+type span struct {
+	upTo   string
+	head   bool // upTo is the head of the table
+	lo, hi string
+}
+
+// look is one pass over a span.
+//
+//	cutting ── everything is cut ──▶ whole ── every chunk is done ──▶ complete
+type look struct {
+	span span
+	// at is how far the span is cut.
+	at    *chunk.Position
+	whole bool
+	// out are the chunks that were cut and are not yet passed, in the order of
+	// the span.
+	out []*outChunk
+	// fresh, when set, hears of each chunk when it is cut.
+	fresh func(after *chunk.Position, upTo chunk.Position)
+	// passed, when set, hears how far everything is done without a gap.
+	passed func(chunk.Position)
+	// complete hears once that the span is looked at whole.
+	complete func()
+}
+
+// piece is a chunk that is to be done: a range that was cut, or a part of one.
+type piece struct {
+	chunk    chunk.Chunk
+	out      *outChunk
+	failures int       // in a row
+	retry    time.Time // it is not offered before
+}
+
+// outChunk is a range that was cut; it may have been halved since.
+type outChunk struct {
+	look *look
+	upTo chunk.Position
+	// left is how many parts of it are not done.
+	left int
+}
+
+// settle passes over what is done at the front of the look, and reports
+// whether the look is complete.
+func (k *look) settle() bool {
+	n := 0
+	for n < len(k.out) && k.out[n].left == 0 {
+		n++
+	}
+	if n > 0 {
+		if k.passed != nil {
+			k.passed(k.out[n-1].upTo)
+		}
+		k.out = k.out[n:]
+	}
+	return k.whole && len(k.out) == 0
+}

@@ -1,0 +1,149 @@
+package manager
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+)
+
+// State is what the manager's cache file holds, by the name of the pair.
+type State struct {
+	Insert map[string]InsertState `json:"insert,omitempty"`
+	Update map[string]UpdateState `json:"update,omitempty"`
+	// SetAside are the rows that killed the workers which compared them, the last one last.
+	SetAside []SetAside `json:"setAside,omitempty"`
+}
+
+// InsertState is how far the insert scan of a pair is.
+type InsertState struct {
+	// Cursor is the id up to which every row was looked at; nil before the first.
+	Cursor *string `json:"cursor,omitempty"`
+	// Late are the spans that are to be looked at again.
+	Late []Late `json:"late,omitempty"`
+}
+
+// UpdateState is how far the update scan of a pair is.
+type UpdateState struct {
+	// Watermark is the source server's time up to which every change was looked at.
+	Watermark time.Time `json:"watermark"`
+	// Late are the spans that are to be looked at again.
+	Late []Late `json:"late,omitempty"`
+}
+
+// Late is a span that transactions which were open when it was looked at may
+// still commit rows into.
+type Late struct {
+	// After and UpTo bound a span of ids, (after, upTo].
+	After *string `json:"after,omitempty"`
+	UpTo  string  `json:"upTo,omitempty"`
+	// From and To bound a span of update times.
+	From time.Time `json:"from,omitzero"`
+	To   time.Time `json:"to,omitzero"`
+	// Seen is the source server's time when the span had been bounded.
+	Seen time.Time `json:"seen"`
+	// Looks counts the looks since then.
+	Looks int `json:"looks,omitempty"`
+}
+
+// SetAside is a single row that killed every worker it was given to.
+type SetAside struct {
+	Chunk chunk.Chunk `json:"chunk"`
+	At    time.Time   `json:"at"`
+}
+
+// ledger is the state that all lanes share. It is written as a whole.
+type ledger struct {
+	mu      sync.Mutex // guards state and changed
+	state   State
+	changed bool
+	saving  sync.Mutex // one save at a time, in order
+	cursors Cursors
+}
+
+func newLedger(c Cursors) (*ledger, error) {
+	s, err := c.Load()
+	if err != nil {
+		return nil, err
+	}
+	if s.Insert == nil {
+		s.Insert = map[string]InsertState{}
+	}
+	if s.Update == nil {
+		s.Update = map[string]UpdateState{}
+	}
+	return &ledger{state: s, cursors: c}, nil
+}
+
+func (l *ledger) insert(pair string) (s InsertState, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok = l.state.Insert[pair]
+	return s, ok
+}
+
+func (l *ledger) setInsert(pair string, s InsertState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.Late = slices.Clone(s.Late)
+	l.state.Insert[pair] = s
+	l.changed = true
+}
+
+func (l *ledger) update(pair string) UpdateState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state.Update[pair]
+}
+
+func (l *ledger) setUpdate(pair string, s UpdateState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.Late = slices.Clone(s.Late)
+	l.state.Update[pair] = s
+	l.changed = true
+}
+
+// maxSetAside bounds the rows that are remembered as set aside; beyond it the
+// oldest are forgotten. A row that is met again is one of them still.
+const maxSetAside = 1000
+
+func (l *ledger) setAside(s SetAside) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	aside := slices.DeleteFunc(slices.Clone(l.state.SetAside), func(o SetAside) bool {
+		return o.Chunk.Pair == s.Chunk.Pair && o.Chunk.UpTo.ID == s.Chunk.UpTo.ID
+	})
+	aside = append(aside, s)
+	l.state.SetAside = aside[max(len(aside)-maxSetAside, 0):]
+	l.changed = true
+}
+
+// snapshot is a copy that the lanes do not change any more.
+func (l *ledger) snapshot() State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return State{Insert: maps.Clone(l.state.Insert), Update: maps.Clone(l.state.Update), SetAside: slices.Clone(l.state.SetAside)}
+}
+
+// save writes the state when it has changed since the last save.
+func (l *ledger) save() error {
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	l.mu.Lock()
+	changed := l.changed
+	l.changed = false
+	l.mu.Unlock()
+	if !changed {
+		return nil
+	}
+	if err := l.cursors.Save(l.snapshot()); err != nil {
+		l.mu.Lock()
+		l.changed = true
+		l.mu.Unlock()
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+// Package task is a task worker: it compares chunks. It reads both sides of a
+// chunk, waits for the settle time where they differ, reads what differed again,
+// and hands what is confirmed on as events. It keeps no cursor, owns no queue and
+// calls nobody.
+//
+// # Model
+//
+// A worker asks for chunks when it has room and works on several at a time: while
+// one settles, others are read. How many read at once is bounded apart from how
+// many are in hand. A chunk is reported done when every row of it is equal on both
+// sides, healed, or an event that the callback worker has on disk.
+//
+// # Suspects
+//
+// A row that differs is looked at again after the settle time, both sides read
+// anew. Whether it is an event then is decided by event.Judge; a row that keeps
+// moving is looked at again, and after maxLooks looks given to the callback worker
+// as one to watch, so that a hot row does not hold up its chunk for ever.
+//
+// # Failures
+//
+// A chunk that cannot be read is reported with its error and is the manager's
+// again. A worker that dies leaves the name of its chunks in its cache file, and
+// the master, which knows what it had in hand, gives them to another.
+package task

@@ -1,0 +1,42 @@
+package task
+
+import (
+	"context"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/event"
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+// Pair reads the two sides of a pair. Its methods are safe for concurrent use.
+type Pair interface {
+	// ReadRange reads the source rows of a chunk.
+	ReadRange(ctx context.Context, c chunk.Chunk) (*row.Batch, error)
+	// ReadSource reads source rows by the text of their id; rows that are gone are left out.
+	ReadSource(ctx context.Context, ids []string) (*row.Batch, error)
+	// ReadDestination reads the destination rows that have one of keys.
+	ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error)
+	// Columns are the source names of the mapped columns, in the order of a
+	// batch's cells. It is valid once a read has succeeded.
+	Columns() []string
+	// LogValue is a value of a batch as text for the log: bounded, and masked
+	// where the configuration says so.
+	LogValue(b *row.Batch, i, column int) string
+}
+
+// Work is the worker's side of the master.
+type Work interface {
+	// Want asks for n more chunks.
+	Want(ctx context.Context, n int) error
+	// Done reports a chunk that is out of the worker's hands.
+	Done(ctx context.Context, r chunk.Result) error
+	// Submit returns when the events are durable. It waits as long as that takes:
+	// a full queue slows the scans down in this way.
+	Submit(ctx context.Context, events []event.Event) error
+}
+
+// Hand keeps the names of the chunks in hand for whoever looks after a crash.
+type Hand interface {
+	// Save replaces what was kept. It does not wait.
+	Save(chunks []chunk.Chunk)
+}

@@ -1,0 +1,160 @@
+package task
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+)
+
+const (
+	// maxInHand is how many chunks a worker holds at a time, settling ones
+	// included. With chunks of 2,000 rows it bounds the suspects to 16,000.
+	maxInHand = 8
+	// readers is how many chunks are read at a time: two, so that one is read
+	// from the source while another is compared or read from the destination.
+	readers = 2
+	// maxLooks is how often a row that keeps moving is looked at before the
+	// callback worker goes on watching it.
+	maxLooks = 5
+)
+
+// Config is what a task worker is made of.
+type Config struct {
+	Pairs map[string]Pair
+	Work  Work
+	Hand  Hand
+	// Settle is the wait between two looks at a row.
+	Settle time.Duration
+	// Step says that the loop gets on.
+	Step func()
+	// Draining is closed when no new work is to be taken.
+	Draining <-chan struct{}
+	// LogValues puts the differing values into the log.
+	LogValues bool
+	Log       zerolog.Logger
+}
+
+// Worker compares chunks.
+type Worker struct {
+	config  Config
+	chunks  chan chunk.Chunk // room for all that can have been asked for
+	results chan chunk.Result
+	reading chan struct{} // a slot for every chunk that is being read
+
+	mu     sync.Mutex // guards counts
+	counts Counts
+}
+
+// Counts is what a worker tells of itself.
+type Counts struct {
+	InHand     int    `json:"inHand"`
+	Chunks     uint64 `json:"chunks"`
+	Rows       uint64 `json:"rows"`
+	Suspects   uint64 `json:"suspects"`
+	SelfHealed uint64 `json:"selfHealed"`
+	Events     uint64 `json:"events"`
+	Watched    uint64 `json:"watched"`
+	Ambiguous  uint64 `json:"ambiguous"`
+	// NullKeys counts source rows without a join key: no destination row can be theirs.
+	NullKeys uint64 `json:"nullKeys"`
+}
+
+// New makes a worker; Run starts it.
+func New(c Config) *Worker {
+	return &Worker{
+		config: c, chunks: make(chan chunk.Chunk, maxInHand),
+		results: make(chan chunk.Result), reading: make(chan struct{}, readers),
+	}
+}
+
+// Take gives the worker a chunk that it wanted.
+func (w *Worker) Take(c chunk.Chunk) { w.chunks <- c }
+
+// Counts is safe to call at any time.
+func (w *Worker) Counts() Counts {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.counts
+}
+
+func (w *Worker) count(f func(*Counts)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f(&w.counts)
+}
+
+// Run compares until ctx is done or the worker is drained. What is in hand then
+// is dropped: the master gives it to another worker.
+func (w *Worker) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel(nil)
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	hand := map[string]chunk.Chunk{}
+	wanted := 0
+	for {
+		if n := maxInHand - len(hand) - wanted; n > 0 {
+			if err := w.config.Work.Want(ctx, n); err != nil {
+				return ignoreEnd(ctx, err)
+			}
+			wanted += n
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.config.Draining:
+			return nil
+		case c := <-w.chunks:
+			wanted--
+			hand[c.ID] = c
+			w.held(hand)
+			wg.Go(func() { w.work(ctx, c) })
+		case r := <-w.results:
+			delete(hand, r.Chunk)
+			w.held(hand)
+			if err := w.config.Work.Done(ctx, r); err != nil {
+				return ignoreEnd(ctx, err)
+			}
+		case <-tick.C:
+		}
+		w.config.Step()
+	}
+}
+
+// held writes down what is in hand.
+func (w *Worker) held(hand map[string]chunk.Chunk) {
+	w.count(func(c *Counts) { c.InHand = len(hand) })
+	chunks := make([]chunk.Chunk, 0, len(hand))
+	for _, c := range hand {
+		chunks = append(chunks, c)
+	}
+	slices.SortFunc(chunks, func(a, b chunk.Chunk) int { return strings.Compare(a.ID, b.ID) })
+	w.config.Hand.Save(chunks)
+}
+
+// work compares one chunk and reports it.
+func (w *Worker) work(ctx context.Context, c chunk.Chunk) {
+	r := w.process(ctx, c)
+	if ctx.Err() != nil {
+		return
+	}
+	select {
+	case w.results <- r:
+	case <-ctx.Done():
+	}
+}
+
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
