@@ -1,0 +1,64 @@
+# `make` shows what there is. Everything that is downloaded goes to .cache.
+
+GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X github.com/masixun71/cupid/ipc.Build=$(VERSION)
+CACHE := $(CURDIR)/.cache
+GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
+# The race detector needs a C compiler; without one the tests run without it.
+RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
+# Modules beside the main one, with heavier dependencies.
+MODULES := scripts/schema
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race fuzz bench e2e lint vuln fmt schema check clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/cupid-master and bin/cupid-worker
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: build ## show the main job on a private MariaDB in under a minute (KEEP=1 leaves it running)
+	@go run ./scripts/demo $(if $(KEEP),-keep)
+
+test: ## run all tests against a private MariaDB, race detector on
+	go test $(RACE) -timeout 15m ./...
+	@set -e; for m in $(MODULES); do echo "cd $$m && go test ./..."; (cd $$m && go test ./...); done
+
+race: ## run the tests again, each ten times, to find what happens seldom
+	go test -race -count=10 -short -timeout 60m ./ipc/... ./pkg/...
+
+e2e: ## run the tests of the real binaries only
+	go test $(RACE) -timeout 15m ./cmd/...
+
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	scripts/fuzz.sh $(FUZZTIME)
+
+bench: build ## measure, each against a limit in the same run
+	scripts/bench.sh
+
+lint: $(GOLANGCI) ## run the linters
+	$(GOLANGCI) run ./...
+	@$(MAKE) --no-print-directory vuln
+
+vuln: ## look for known vulnerabilities, where their data can be reached
+	@scripts/vuln.sh $(GOVULNCHECK_VERSION)
+
+fmt: $(GOLANGCI) ## format the code
+	$(GOLANGCI) fmt ./...
+
+schema: ## generate examples/cupid.schema.json from the structs
+	cd scripts/schema && go run .
+
+check: test lint ## what CI runs
+
+clean: ## remove what was built; .cache stays
+	rm -rf bin
+
+$(GOLANGCI):
+	GOBIN=$(CACHE)/bin/tmp go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(CACHE)/bin/tmp/golangci-lint $@

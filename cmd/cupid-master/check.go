@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/process"
+)
+
+// checkTimeout bounds a whole check of databases; what has not answered by then
+// counts as unreachable at a start, and as a fault for -check.
+const checkTimeout = 30 * time.Second
+
+// check is the -check command: it tests, tells, and changes nothing.
+func check(ctx context.Context, o options, stdout io.Writer) error {
+	s, err := load(ctx, o)
+	if err != nil {
+		return err
+	}
+	r, err := s.checkDatabases(ctx)
+	if err != nil {
+		return err
+	}
+	faults := 0
+	for _, p := range r.Pairs {
+		_, _ = fmt.Fprintf(stdout, "%s\n", p.Pair)
+		write := func(mark string, lines []string) {
+			for _, l := range lines {
+				_, _ = fmt.Fprintf(stdout, "  %s %s\n", mark, strings.ReplaceAll(l, "\n", "\n    "))
+			}
+		}
+		write("·", p.Lines)
+		write("WARNING", p.Warnings)
+		write("FAULT", p.Faults)
+		write("FAULT", p.Unreachable)
+		faults += len(p.Faults) + len(p.Unreachable)
+	}
+	if faults > 0 {
+		return &setupError{fmt.Errorf("%d faults; see above", faults)}
+	}
+	_, _ = fmt.Fprintln(stdout, "the configuration is good")
+	return nil
+}
+
+// preflight is the check at a start and before a reload: what will not mend itself
+// is an error; what may is only told.
+func (s *setup) preflight(ctx context.Context, tell func(pair, text string)) error {
+	r, err := s.checkDatabases(ctx)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, p := range r.Pairs {
+		for _, f := range p.Faults {
+			faults = append(faults, errors.New(f))
+		}
+		for _, u := range append(p.Unreachable, p.Warnings...) {
+			tell(p.Pair, u)
+		}
+	}
+	if len(faults) > 0 {
+		return &setupError{errors.Join(faults...)}
+	}
+	return nil
+}
+
+// checkDatabases runs a check worker: the master itself does no database work.
+func (s *setup) checkDatabases(ctx context.Context) (boot.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	var said strings.Builder
+	child, err := process.Start(ctx, process.Command{
+		Path: s.worker, Title: "cupid: check", Env: []string{ipc.EnvSlot + "=0", ipc.EnvGeneration + "=0"},
+		Output: func(line string) { said.WriteString(line + "\n") },
+	})
+	if err != nil {
+		return boot.Report{}, &setupError{fmt.Errorf("start the check: %w", err)}
+	}
+	r, err := s.talk(ctx, ipc.NewConn(child.Conn(), ipc.Options{Peer: "check worker"}))
+	if err != nil {
+		_ = child.Signal(os.Kill)
+	}
+	<-child.Done()
+	if err != nil && said.Len() > 0 {
+		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String()))
+	}
+	return r, err
+}
+
+// talk welcomes the check worker and waits for its report.
+func (s *setup) talk(ctx context.Context, conn *ipc.Conn) (boot.Report, error) {
+	var r boot.Report
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer func() {
+		if stop() {
+			_ = conn.Close()
+		}
+	}()
+	if _, err := conn.Receive(); err != nil { // the hello; the probe has seen the version
+		return r, fmt.Errorf("check: %w", err)
+	}
+	env, err := ipc.NewEnvelope(ipc.TypeWelcome, 0, ipc.Welcome{Role: boot.RoleCheck, Title: "cupid: check", Config: s.orders})
+	if err != nil {
+		return r, err
+	}
+	if err := conn.Send(ctx, env); err != nil {
+		return r, fmt.Errorf("check: %w", err)
+	}
+	env, err = conn.Receive()
+	if err != nil {
+		if ctx.Err() != nil {
+			return r, fmt.Errorf("check: %w", context.Cause(ctx))
+		}
+		return r, fmt.Errorf("check: %w", err)
+	}
+	if err := ipc.Decode(env.Body, &r); err != nil {
+		return r, fmt.Errorf("check: read report: %w", err)
+	}
+	return r, nil
+}

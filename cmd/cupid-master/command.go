@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/callback"
+	"github.com/masixun71/cupid/pkg/config"
+	"github.com/masixun71/cupid/pkg/router"
+	"github.com/masixun71/cupid/pkg/supervisor"
+)
+
+const (
+	// statusTimeout and reloadTimeout bound the wait for an answer. A reload
+	// drains worker after worker.
+	statusTimeout = 5 * time.Second
+	reloadTimeout = 10 * time.Minute
+)
+
+// command asks the running master.
+func command(ctx context.Context, o options, stdout io.Writer) error {
+	text, err := os.ReadFile(o.config)
+	if err != nil {
+		return &setupError{fmt.Errorf("read configuration: %w", err)}
+	}
+	c, err := config.Load(o.config, text, anyEnv)
+	if err != nil {
+		return err
+	}
+	dir := stateDir(c, o)
+	switch o.command {
+	case "reload":
+		if _, err := ask(ctx, dir, ipc.TypeReload, reloadTimeout); err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintln(stdout, "reloaded")
+	case "stop":
+		if _, err := ask(ctx, dir, ipc.TypeStop, statusTimeout); err != nil {
+			return err
+		}
+		return gone(ctx, dir, stdout)
+	case "status":
+		body, err := ask(ctx, dir, ipc.TypeStatus, statusTimeout)
+		if err != nil {
+			return err
+		}
+		if o.json {
+			_, err := fmt.Fprintf(stdout, "%s\n", body)
+			return err
+		}
+		var s status
+		if err := ipc.Decode(body, &s); err != nil {
+			return err
+		}
+		return s.print(stdout)
+	}
+	return nil
+}
+
+// anyEnv stands for variables that only the master has: a command needs nothing
+// of the configuration but where the socket is.
+func anyEnv(name string) (string, bool) {
+	if v, ok := os.LookupEnv(name); ok {
+		return v, true
+	}
+	return "unknown-here", true
+}
+
+// gone waits until nobody answers any more.
+func gone(ctx context.Context, dir string, stdout io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	for {
+		if _, err := ask(ctx, dir, ipc.TypeStatus, time.Second); err != nil {
+			_, _ = fmt.Fprintln(stdout, "stopped")
+			return nil
+		}
+		if !pause(ctx, 20*time.Millisecond) {
+			return fmt.Errorf("cupid has not stopped within %s", statusTimeout)
+		}
+	}
+}
+
+// status is what the master tells of itself and its workers.
+type status struct {
+	Pid     int                     `json:"pid"`
+	Build   string                  `json:"build"`
+	Since   time.Time               `json:"since"`
+	DryRun  bool                    `json:"dryRun,omitempty"`
+	Workers []supervisor.SlotStatus `json:"workers"`
+	Router  router.Counts           `json:"router"`
+	// Reports are what the workers say of themselves, by slot.
+	Reports map[int]json.RawMessage `json:"reports"`
+}
+
+func (s *status) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(w, "cupid-master %s\tpid %d\tup %s\n\n", s.Build, s.Pid, time.Since(s.Since).Round(time.Second))
+	_, _ = fmt.Fprintln(w, "SLOT\tROLE\tPID\tSTATE\tRESTARTS\tMEMORY")
+	for _, slot := range s.Workers {
+		_, _ = fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%.1f MB\n", slot.Slot, slot.Role, slot.Pid, slot.State, slot.Restarts, float64(slot.RSSBytes)/(1<<20))
+	}
+	_, _ = fmt.Fprintf(w, "\nchunks in hand %d, idle %d, wanted %d; event messages unacknowledged %d\n", s.Router.InHand, s.Router.Idle, s.Router.Wanted, s.Router.Events)
+	for _, slot := range s.Workers {
+		if slot.Role == router.RoleCallback {
+			s.printPairs(w, s.Reports[slot.Slot])
+		}
+	}
+	return w.Flush()
+}
+
+func (s *status) printPairs(w io.Writer, report json.RawMessage) {
+	var pairs map[string]callback.Status
+	if ipc.Decode(report, &pairs) != nil {
+		return
+	}
+	_, _ = fmt.Fprintln(w, "\nPAIR\tQUEUE\tSTORED\tACCEPTED\tFAILED\tHEALED BY ITSELF\tHEALED AFTER CALLBACK\tNOT REPAIRED\tURL")
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		p := pairs[name]
+		url := p.URL
+		if p.Gate.Down {
+			url += " (down since " + p.Gate.Since.Local().Format(time.DateTime) + ")"
+		}
+		_, _ = fmt.Fprintln(w, strings.Join([]string{
+			name, fmt.Sprint(p.Depth), fmt.Sprint(p.Stored), fmt.Sprint(p.Accepted), fmt.Sprint(p.Failed),
+			fmt.Sprint(p.HealedItself), fmt.Sprint(p.HealedByCallback), fmt.Sprint(p.NotRepaired), url,
+		}, "\t"))
+	}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"regexp"
+)
+
+const usage = `cupid finds rows that replication has lost or changed, and calls back until they are right.
+
+  cupid-master -config FILE             run in the foreground
+  cupid-master -config FILE -check      test the configuration, the databases and the URLs, say in
+                                        words what would be done, and change nothing (also -t)
+  cupid-master -config FILE -dry-run    run, and call nobody; its cursors are kept apart
+  cupid-master -config FILE -start-id N begin insert scans that have no cursor yet after id N
+  cupid-master status -config FILE      show what the running cupid does (-json: for programs)
+  cupid-master reload -config FILE      read the configuration again, worker by worker
+  cupid-master stop -config FILE        stop it
+  cupid-master -version                 show the version
+  cupid-master -help                    show this
+
+Signals to the master: TERM, INT stop; USR1, USR2, HUP reload; WINCH opens the logs again.
+Exit codes: 0 done, 1 failure, 64 usage, 69 not running, 75 already running, 78 configuration.
+`
+
+// options are the command line.
+type options struct {
+	command string // status, reload or stop
+	config  string
+	check   bool
+	dryRun  bool
+	startID string
+	worker  string
+	json    bool
+	version bool
+	help    bool
+}
+
+var commands = map[string]bool{"status": true, "reload": true, "stop": true}
+
+var digits = regexp.MustCompile(`^[0-9]{1,20}$`)
+
+// parse reads the command line. A command may stand before or after the flags.
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("cupid-master", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	f.StringVar(&o.config, "config", "", "")
+	f.BoolVar(&o.check, "check", false, "")
+	f.BoolVar(&o.check, "t", false, "")
+	f.BoolVar(&o.dryRun, "dry-run", false, "")
+	f.StringVar(&o.startID, "start-id", "", "")
+	f.StringVar(&o.worker, "worker", "", "")
+	f.BoolVar(&o.json, "json", false, "")
+	f.BoolVar(&o.version, "version", false, "")
+	f.BoolVar(&o.help, "help", false, "")
+	f.BoolVar(&o.help, "h", false, "")
+	for rest := args; ; {
+		if err := f.Parse(rest); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				o.help = true
+				return o, nil
+			}
+			return o, &usageError{err.Error()}
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		word := f.Arg(0)
+		if !commands[word] {
+			return o, &usageError{"there is no command " + word}
+		}
+		if o.command != "" {
+			return o, &usageError{"there are two commands, " + o.command + " and " + word}
+		}
+		o.command = word
+		rest = f.Args()[1:]
+	}
+	return o, o.fit()
+}
+
+// fit checks what flags go together.
+func (o options) fit() error {
+	switch {
+	case o.help || o.version:
+		return nil
+	case o.config == "":
+		return &usageError{"-config FILE is missing"}
+	case o.command != "" && (o.check || o.startID != ""):
+		return &usageError{"-check and -start-id do not go with " + o.command}
+	case o.json && o.command != "status":
+		return &usageError{"-json goes with status"}
+	case o.startID != "" && !digits.MatchString(o.startID):
+		return &usageError{"-start-id takes a number from 0 on"}
+	}
+	return nil
+}

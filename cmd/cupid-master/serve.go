@@ -1,0 +1,318 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/logfile"
+	"github.com/masixun71/cupid/pkg/process"
+	"github.com/masixun71/cupid/pkg/router"
+	"github.com/masixun71/cupid/pkg/supervisor"
+)
+
+// master is the running program.
+type master struct {
+	options options
+	since   time.Time
+	pool    *supervisor.Pool
+	router  *router.Router
+	log     zerolog.Logger
+	logs    *logfile.File
+
+	mu      sync.Mutex // guards all below
+	setup   *setup
+	reports map[int]json.RawMessage
+	readied map[int]bool // slots that were ready once
+	told    bool         // systemd knows that we are ready
+}
+
+// serve runs in the foreground until a signal or the stop command.
+func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
+	_ = process.Retitle("cupid: master") // only for the eye; returns when done, or when it cannot be
+	_ = process.SetTitle("cupid: master")
+	process.TolerateBrokenOutput()
+	// Signals are taken from here on: one that comes during the start is not lost.
+	signals, stopSignals := takeSignals()
+	defer stopSignals()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	var handling sync.WaitGroup
+	defer handling.Wait()
+	defer cancel(nil)
+	m := &master{options: o, since: time.Now(), reports: map[int]json.RawMessage{}, readied: map[int]bool{}}
+	reloads := make(chan struct{}, 1) // one: a reload is wanted
+	started := make(chan struct{})
+	handling.Go(func() { m.handleSignals(ctx, signals, cancel, reloads, started) })
+	err := m.start(ctx, stdout, stderr, reloads, started)
+	if ctx.Err() != nil {
+		return nil // stopped while starting
+	}
+	return err
+}
+
+// start takes the locks, checks, and runs the pool until ctx is done.
+func (m *master) start(ctx context.Context, stdout, stderr io.Writer, reloads chan struct{}, started chan struct{}) error {
+	s, err := load(ctx, m.options)
+	if err != nil {
+		return err
+	}
+	if err := s.makeDirs(); err != nil {
+		return err
+	}
+	lock, err := process.LockMaster(filepath.Join(s.stateDir, boot.LockFile))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Close() }()
+	m.logs, err = logfile.Open(logfile.Options{
+		Dir: s.config.LogDir, Process: "master", KeepDay: s.config.LogKeepDay, Level: s.config.LogLevel, Console: stdout, Stderr: stderr,
+	})
+	if err != nil {
+		return &setupError{err}
+	}
+	defer func() { _ = m.logs.Close() }()
+	m.log = m.logs.Logger()
+	if err := s.preflight(ctx, m.warn); err != nil {
+		return err
+	}
+	m.setup = s
+	m.router = router.New(m.log, m.roleOf)
+	m.pool = supervisor.New(supervisor.Config{
+		Slots: slots(s.config.WorkerNumber), Payload: func(int) json.RawMessage { return s.orders },
+		Starter: supervisor.StarterFunc(m.startWorker), Handler: m, Log: m.log,
+	})
+	m.router.Connect(m.pool)
+	socket, err := listen(s.stateDir, m.answer)
+	if err != nil {
+		return err
+	}
+	if err := lock.Publish(filepath.Join(s.stateDir, boot.PidFile)); err != nil {
+		return err
+	}
+	close(started)
+	m.log.Info().Str("build", ipc.Build).Int("pid", os.Getpid()).Int("workers", s.config.WorkerNumber).Msg("cupid starts")
+	return m.runAll(ctx, socket, reloads)
+}
+
+// runAll runs the pool and what goes on beside it.
+func (m *master) runAll(ctx context.Context, socket *control, reloads chan struct{}) error {
+	beside, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { socket.run(beside) })
+	wg.Go(func() { m.reloadWhenWanted(beside, reloads) })
+	wg.Go(func() { m.tellTimes(beside) })
+	err := m.pool.Run(ctx)
+	notifySystemd("STOPPING=1")
+	cancel()
+	wg.Wait()
+	m.log.Info().Err(err).Msg("cupid ends")
+	return err
+}
+
+func (m *master) warn(pair, text string) {
+	m.log.Warn().Str("pair", pair).Msg(text)
+}
+
+// slots are the places of the pool: one manager, one callback worker, and task workers.
+func slots(n int) []supervisor.Slot {
+	all := make([]supervisor.Slot, n)
+	for i := range all {
+		switch i {
+		case 0:
+			all[i] = supervisor.Slot{Role: router.RoleManager, Title: "cupid: manager worker"}
+		case 1:
+			all[i] = supervisor.Slot{Role: router.RoleCallback, Title: "cupid: callback worker"}
+		default:
+			all[i] = supervisor.Slot{Role: router.RoleTask, Title: fmt.Sprintf("cupid: task worker %d", i)}
+		}
+	}
+	return all
+}
+
+// roleOf is what a slot is for.
+func (m *master) roleOf(slot int) string {
+	switch slot {
+	case 0:
+		return router.RoleManager
+	case 1:
+		return router.RoleCallback
+	}
+	return router.RoleTask
+}
+
+// startWorker starts one worker process.
+func (m *master) startWorker(ctx context.Context, order supervisor.Order) (supervisor.Child, error) {
+	m.mu.Lock()
+	s := m.setup
+	m.mu.Unlock()
+	log := m.log.With().Int("slot", order.Slot).Str("worker", order.Role).Logger()
+	child, err := process.Start(ctx, process.Command{
+		Path: s.worker, Title: order.Title, LockPath: boot.SlotLock(s.stateDir, order.Slot),
+		Env: []string{
+			fmt.Sprintf("%s=%d", ipc.EnvSlot, order.Slot), fmt.Sprintf("%s=%d", ipc.EnvGeneration, order.Generation),
+		},
+		Output: func(line string) { log.Warn().Str("line", line).Msg("worker said") },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return child, nil
+}
+
+// Ready hears from the pool that a worker is set up.
+func (m *master) Ready(slot int, generation uint64) {
+	m.router.Ready(slot, generation)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.readied[slot] = true
+	if !m.told && len(m.readied) == m.setup.config.WorkerNumber {
+		m.told = true
+		m.log.Info().Dur("took", time.Since(m.since)).Msg("all workers are ready")
+		notifySystemd("READY=1")
+	}
+}
+
+// Message hears what a worker sends.
+func (m *master) Message(slot int, generation uint64, env ipc.Envelope) {
+	if env.Type == ipc.TypeStatusReply {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.reports[slot] = env.Body
+		return
+	}
+	m.router.Message(slot, generation, env)
+}
+
+// Gone hears that a worker has ended.
+func (m *master) Gone(slot int, generation uint64, reason string, drained bool) {
+	m.router.Gone(slot, generation, reason, drained)
+}
+
+// reportEvery is how often the workers are asked for their status.
+const reportEvery = time.Second
+
+// tellTimes asks the workers for their status and tells the manager their memory.
+func (m *master) tellTimes(ctx context.Context) {
+	last := time.Now()
+	for pause(ctx, reportEvery) {
+		_ = m.pool.Broadcast(ipc.Envelope{Type: ipc.TypeStatus})
+		if time.Since(last) >= router.MemoryEvery {
+			last = time.Now()
+			m.tellMemory()
+		}
+	}
+}
+
+func (m *master) tellMemory() {
+	var all []router.Memory
+	if n, err := process.RSSBytes(os.Getpid()); err == nil {
+		all = append(all, router.Memory{Slot: -1, Role: "master", Bytes: n})
+	}
+	for _, s := range m.pool.Status() {
+		if s.RSSBytes > 0 {
+			all = append(all, router.Memory{Slot: s.Slot, Role: s.Role, Bytes: s.RSSBytes})
+		}
+	}
+	env, err := ipc.NewEnvelope(router.TypeMemory, 0, all)
+	if err == nil {
+		_ = m.pool.Send(0, env) // a manager that is not there logs nothing
+	}
+}
+
+// answer answers the control socket.
+func (m *master) answer(ctx context.Context, request string) (any, error) {
+	switch request {
+	case ipc.TypeStatus:
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		reports := map[int]json.RawMessage{}
+		for slot, r := range m.reports {
+			if slot < m.setup.config.WorkerNumber {
+				reports[slot] = r
+			}
+		}
+		return status{
+			Pid: os.Getpid(), Build: ipc.Build, Since: m.since, DryRun: m.options.dryRun,
+			Workers: m.pool.Status(), Router: m.router.Counts(), Reports: reports,
+		}, nil
+	case ipc.TypeReload:
+		return nil, m.reload(ctx)
+	case ipc.TypeStop:
+		m.pool.Stop()
+		return nil, nil //nolint:nilnil // there is nothing to answer but that it was heard
+	}
+	return nil, fmt.Errorf("there is no request %q", request)
+}
+
+// reloadWhenWanted does the reloads that signals ask for, one at a time: many
+// signals in a burst are one reload more.
+func (m *master) reloadWhenWanted(ctx context.Context, reloads <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-reloads:
+			_ = m.reload(ctx) // it is logged
+		}
+	}
+}
+
+// reload reads the configuration again and renews the workers. On any fault
+// nothing is touched.
+func (m *master) reload(ctx context.Context) error {
+	m.log.Info().Msg("reload begins")
+	notifySystemd("RELOADING=1")
+	err := m.tryReload(ctx)
+	notifySystemd("READY=1")
+	if err != nil {
+		m.log.Error().Err(err).Msg("reload failed; cupid goes on as it was")
+		return err
+	}
+	m.log.Info().Msg("reload is done")
+	return nil
+}
+
+func (m *master) tryReload(ctx context.Context) error {
+	next, err := load(ctx, m.options)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	now := m.setup
+	m.mu.Unlock()
+	if next.stateDir != now.stateDir {
+		return &setupError{errors.New("cacheFilePath cannot change while cupid runs: stop it and start it again")}
+	}
+	if err := next.makeDirs(); err != nil {
+		return err
+	}
+	if err := next.preflight(ctx, m.warn); err != nil {
+		return err
+	}
+	m.swap(next)
+	err = m.pool.Reload(ctx, supervisor.Update{
+		Slots: slots(next.config.WorkerNumber), Payload: func(int) json.RawMessage { return next.orders },
+	})
+	if err != nil {
+		m.swap(now)
+	}
+	return err
+}
+
+func (m *master) swap(s *setup) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.setup = s
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/config"
+	"github.com/masixun71/cupid/pkg/process"
+)
+
+// probeTimeout is how long the worker binary may take to say its version.
+const probeTimeout = 5 * time.Second
+
+// setup is a configuration that has been read, and everything that follows from it.
+type setup struct {
+	config   *config.Config
+	worker   string // path of the worker binary
+	stateDir string
+	orders   json.RawMessage // boot.Orders, for the workers
+}
+
+// load reads the configuration and finds the worker binary. Nothing is started
+// and nothing changed.
+func load(ctx context.Context, o options) (*setup, error) {
+	text, err := os.ReadFile(o.config)
+	if err != nil {
+		return nil, &setupError{fmt.Errorf("read configuration: %w", err)}
+	}
+	c, err := config.Load(o.config, text, os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	s := &setup{config: c, worker: o.worker, stateDir: stateDir(c, o)}
+	if s.worker == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find the worker binary: %w", err)
+		}
+		s.worker = filepath.Join(filepath.Dir(self), "cupid-worker")
+	}
+	probing, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if _, err := process.Probe(probing, s.worker, ipc.ProtocolVersion); err != nil {
+		return nil, &setupError{err}
+	}
+	wire, err := c.EncodeWire()
+	if err != nil {
+		return nil, err
+	}
+	s.orders, err = json.Marshal(boot.Orders{Config: wire, StartID: o.startID, DryRun: o.dryRun, StateDir: s.stateDir})
+	if err != nil {
+		return nil, fmt.Errorf("write orders: %w", err)
+	}
+	return s, nil
+}
+
+// stateDir is where the cache files lie. A dry run has its own, so that the rows it
+// passes are still called back by the next run.
+func stateDir(c *config.Config, o options) string {
+	if o.dryRun {
+		return filepath.Join(c.CacheFilePath, "dry-run")
+	}
+	return c.CacheFilePath
+}
+
+// makeDirs makes the directories that the processes write to, and finds out now
+// whether they can be written.
+func (s *setup) makeDirs() error {
+	for key, dir := range map[string]string{"cacheFilePath": s.stateDir, "logDir": s.config.LogDir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return &setupError{fmt.Errorf("%s: %w", key, err)}
+		}
+		probe, err := os.CreateTemp(dir, ".writable-")
+		if err != nil {
+			return &setupError{fmt.Errorf("%s: the directory cannot be written: %w", key, err)}
+		}
+		if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+			return &setupError{fmt.Errorf("%s: %w", key, err)}
+		}
+	}
+	return nil
+}

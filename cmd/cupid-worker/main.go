@@ -1,0 +1,199 @@
+// Command cupid-worker is one worker of cupid. Only cupid-master starts it: it
+// inherits a socket as descriptor 3, over which it hears which worker it is and
+// gets its configuration. This package is wiring; what the workers do is in
+// pkg/manager, pkg/callback and pkg/task.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/config"
+	"github.com/masixun71/cupid/pkg/logfile"
+	"github.com/masixun71/cupid/pkg/process"
+	"github.com/masixun71/cupid/pkg/router"
+)
+
+// handshakeTimeout is how long the master may take to answer the hello.
+const handshakeTimeout = 10 * time.Second
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) //nolint:forbidigo // the one place that ends the process
+}
+
+// run is the whole life of a worker; its result is the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == "-version" {
+		return printVersion(stdout)
+	}
+	process.IgnoreStopSignals()
+	process.TolerateBrokenOutput()
+	process.SealInherited()
+	if err := work(ctx); err != nil {
+		_, _ = fmt.Fprintln(stderr, "cupid-worker:", err)
+		return 1
+	}
+	return 0
+}
+
+// printVersion tells the master what it would start.
+func printVersion(stdout io.Writer) int {
+	v := process.Version{Protocol: ipc.ProtocolVersion, Build: ipc.Build}
+	if json.NewEncoder(stdout).Encode(v) != nil {
+		return 1
+	}
+	return 0
+}
+
+// worker is what every role is made of.
+type worker struct {
+	welcome ipc.Welcome
+	orders  boot.Orders
+	config  *config.Config
+	session *ipc.Session
+	log     zerolog.Logger
+}
+
+// work joins the master and does what it says.
+func work(ctx context.Context) error {
+	hello, err := ipc.HelloFromEnv(os.Getenv)
+	if err != nil {
+		return fmt.Errorf("%w (cupid-worker is started by cupid-master and by nobody else)", err)
+	}
+	joining, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	joined, err := ipc.Dial(joining, ipc.MasterFD, hello)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = joined.Conn.Close() }()
+	w := &worker{welcome: joined.Welcome}
+	if err := ipc.Decode(joined.Welcome.Config, &w.orders); err != nil {
+		return fmt.Errorf("read orders: %w", err)
+	}
+	if w.config, err = config.DecodeWire(w.orders.Config); err != nil {
+		return err
+	}
+	_ = process.SetTitle(w.welcome.Title) // only for the eye
+	if w.welcome.Role == boot.RoleCheck {
+		return w.check(ctx, joined)
+	}
+	file, err := logfile.Open(logfile.Options{
+		Dir: w.config.LogDir, Process: w.processName(), KeepDay: w.config.LogKeepDay, Level: w.config.LogLevel,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	if err := process.CrashOutput(boot.CrashFile(w.orders.StateDir, w.welcome.Slot)); err != nil {
+		return err
+	}
+	w.log = file.Logger().With().Str("worker", w.welcome.Role).Int("slot", w.welcome.Slot).Logger()
+	w.session = ipc.NewSession(joined)
+	w.session.ReopenLogs = func() { _ = file.Reopen() }
+	w.session.RSSBytes = func() int64 {
+		n, err := process.RSSBytes(os.Getpid())
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	w.log.Info().Str("build", ipc.Build).Int("pid", os.Getpid()).Uint64("generation", w.welcome.Generation).Msg("worker starts")
+	err = w.role(ctx, joined)
+	w.log.Info().Err(err).Msg("worker ends")
+	return err
+}
+
+func (w *worker) processName() string {
+	if w.welcome.Role == router.RoleTask {
+		return "worker" + strconv.Itoa(w.welcome.Slot)
+	}
+	return w.welcome.Role
+}
+
+// role runs the actor, and the session beside it. The actor's end is the
+// worker's end; the session's end is that of the master.
+func (w *worker) role(ctx context.Context, joined *ipc.Worker) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := onTerm(w.session.Drain)
+	defer stop()
+	actor, closeAll, err := w.build(ctx)
+	if err != nil {
+		return err
+	}
+	talked := make(chan struct{})
+	go func() {
+		defer close(talked)
+		cancel(fmt.Errorf("the master is gone: %w", errOr(w.session.Run(ctx))))
+	}()
+	err = joined.Ready(ctx)
+	if err == nil {
+		err = actor(ctx)
+	}
+	if ctx.Err() == nil {
+		// What was said last must reach the master before the connection ends.
+		flush, done := context.WithTimeout(ctx, 200*time.Millisecond)
+		_ = w.session.Flush(flush)
+		done()
+	}
+	ended := context.Cause(ctx)
+	cancel(nil)
+	<-talked
+	return errors.Join(err, ended, closeAll())
+}
+
+// errOr keeps an end without an error an error.
+func errOr(err error) error {
+	if err == nil {
+		return io.EOF
+	}
+	return err
+}
+
+// onTerm drains on SIGTERM: supervisord's killasgroup and a shell's kill reach a
+// worker directly.
+func onTerm(drain func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-signals:
+			drain()
+		case <-done:
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+		<-ended
+	}
+}
+
+// build makes the actor of this worker's role.
+func (w *worker) build(ctx context.Context) (run func(context.Context) error, closeAll func() error, err error) {
+	switch w.welcome.Role {
+	case router.RoleManager:
+		return w.manager()
+	case router.RoleCallback:
+		return w.callback(ctx)
+	case router.RoleTask:
+		return w.task()
+	}
+	return nil, nil, fmt.Errorf("the master wants a %q worker, which this build does not have", w.welcome.Role)
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/cache"
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/manager"
+	"github.com/masixun71/cupid/pkg/router"
+	"github.com/masixun71/cupid/pkg/table"
+)
+
+// managerConns is how many connections the manager opens to each side of a pair:
+// one for the insert and one for the update scan.
+const managerConns = 2
+
+// manager builds the manager worker.
+func (w *worker) manager() (func(context.Context) error, func() error, error) {
+	start, err := w.startID()
+	if err != nil {
+		return nil, nil, err
+	}
+	tell := alerts{w.session}
+	owned := configured{}
+	var pairs []manager.Pair
+	var open closers
+	for _, p := range w.config.Pairs() {
+		owned[p.Name] = true
+		src := scanned{table.NewSource(sourceOptions(w.config, p, managerConns)), table.NewPair(pairOptions(w.config, p, 1))}
+		open = append(open, src.Source.Close, src.both.Close)
+		pairs = append(pairs, manager.Pair{
+			Name: p.Name, Source: src, Insert: p.Source.Insert, InsertInterval: p.Source.InsertInterval(),
+			InsertLate: p.Source.InsertLate(), Update: p.Source.Update, UpdateInterval: p.Source.UpdateInterval(),
+			UpdateScan: p.Source.UpdateScan(),
+		})
+	}
+	m, err := manager.New(manager.Config{
+		Pairs: pairs, Cursors: cursors{cache.New[manager.State](boot.ManagerFile(w.orders.StateDir)), w.log, tell}, Owner: owned, Alerts: tell,
+		Offer:      func(ctx context.Context, c chunk.Chunk) error { return w.session.Tell(ctx, ipc.TypeChunk, 0, c) },
+		Step:       w.session.Step,
+		Generation: w.welcome.Generation, StartID: start, ChunkRows: w.config.ChunkRow, Log: w.log,
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, open.close())
+	}
+	w.session.Status = func() any { return m.Status() }
+	w.handleManager(m)
+	return w.untilDrained(m.Run), open.close, nil
+}
+
+// handleManager takes what the master tells a manager.
+func (w *worker) handleManager(m *manager.Manager) {
+	handle(w, ipc.TypeDemand, m.Demand)
+	handle(w, ipc.TypeDone, m.Done)
+	handle(w, ipc.TypeChunkFailed, m.Crashed)
+	handle(w, router.TypeMemory, func(all []router.Memory) {
+		for _, one := range all {
+			w.log.Info().Str("of", one.Role).Int("ofSlot", one.Slot).Float64("megabytes", float64(one.Bytes)/(1<<20)).Msg("memory")
+		}
+	})
+}
+
+// handle decodes a message for its receiver.
+func handle[T any](w *worker, typ string, take func(T)) {
+	w.session.Handle(typ, func(env ipc.Envelope) {
+		var body T
+		if err := ipc.Decode(env.Body, &body); err != nil {
+			w.log.Error().Err(err).Str("type", typ).Msg("message could not be read")
+			return
+		}
+		take(body)
+	})
+}
+
+// untilDrained runs an actor that has nothing to finish until draining begins.
+func (w *worker) untilDrained(run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		ended := make(chan struct{})
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			select {
+			case <-w.session.Draining():
+				cancel()
+			case <-ended:
+			}
+		}()
+		err := run(ctx)
+		close(ended)
+		<-watched
+		return err
+	}
+}
+
+// scanned is the source of one pair, and both of its sides for a ping.
+type scanned struct {
+	*table.Source
+	both *table.Pair
+}
+
+// Clock reads the source's clock.
+func (s scanned) Clock(ctx context.Context) (manager.Clock, error) {
+	c, err := s.Source.Clock(ctx)
+	if err != nil {
+		return manager.Clock{}, err
+	}
+	return manager.Clock{Now: c.Now, Oldest: c.Oldest, Visible: c.Visible}, nil
+}
+
+// Ping asks both sides.
+func (s scanned) Ping(ctx context.Context) error { return s.both.Ping(ctx) }
+
+// configured owns what this process's configuration names: on one machine a pair
+// has no other owner.
+type configured map[string]bool
+
+// Owns reports whether the pair is configured here.
+func (c configured) Owns(pair string) bool { return c[pair] }
+
+// cursors keeps the manager's state in its cache file.
+type cursors struct {
+	file   *cache.File[manager.State]
+	log    zerolog.Logger
+	alerts alerts
+}
+
+// Load reads the state. A damaged file is kept under another name, and the scans
+// go on from the last good one.
+func (c cursors) Load() (manager.State, error) {
+	s, err := c.file.Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return manager.State{}, nil
+	}
+	if damaged, ok := errors.AsType[*cache.Damaged](err); ok {
+		c.log.Error().Err(damaged).Msg("cache file was damaged")
+		c.alerts.Alert("cache file damaged", damaged.Error())
+		return s, nil
+	}
+	return s, err
+}
+
+// Save replaces the file.
+func (c cursors) Save(s manager.State) error { return c.file.Save(s) }
+
+// digits is what the original's cursor file holds.
+var digits = regexp.MustCompile(`^[0-9]{1,20}$`)
+
+// startID is where insert scans without a cursor begin: the original's cursor
+// file, where there is one, else what the command line says.
+func (w *worker) startID() (string, error) {
+	path := boot.OriginalCursor(w.config.CacheFilePath)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return w.orders.StartID, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("take over the original's cursor: %w", err)
+	}
+	id := strings.TrimSpace(string(text))
+	if id == "" {
+		return w.orders.StartID, nil
+	}
+	if !digits.MatchString(id) {
+		return "", fmt.Errorf("take over the original's cursor: %s holds %.40q, which is no id: correct or remove the file", path, id)
+	}
+	w.log.Info().Str("file", path).Str("id", id).Msg("the original's cursor is where insert scans without a cursor of their own begin")
+	return id, nil
+}

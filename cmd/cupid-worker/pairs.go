@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/config"
+	"github.com/masixun71/cupid/pkg/router"
+	"github.com/masixun71/cupid/pkg/row"
+	"github.com/masixun71/cupid/pkg/table"
+)
+
+// pairOptions is a pair of the configuration in the words of pkg/table.
+func pairOptions(c *config.Config, p config.Pair, conns int) table.PairOptions {
+	columns := make([]table.ColumnPair, 0, len(p.Destination.Columns))
+	for _, col := range p.Destination.Columns {
+		columns = append(columns, table.ColumnPair{Src: col.Src, Des: col.Des})
+	}
+	src := sourceOptions(c, p, conns)
+	return table.PairOptions{
+		Name: p.Name, Source: src, Columns: columns,
+		Destination: table.SideOptions{
+			Name: p.Name + ": des", DSN: p.Destination.DSN.With(p.Destination.User, p.Destination.Password),
+			Table: p.Destination.Table, By: p.Destination.ByColumn, TimeZone: p.Destination.TimeZone,
+			QueryTimeout: c.QueryTimeout(), ConnectTimeout: c.ConnectTimeout(), MaxConns: conns,
+		},
+	}
+}
+
+func sourceOptions(c *config.Config, p config.Pair, conns int) table.SideOptions {
+	s := p.Source
+	return table.SideOptions{
+		Name: p.Name + ": src", DSN: s.DSN.With(s.User, s.Password), Table: s.Table, By: s.ByColumn,
+		IDColumn: s.IDColumn, UpdateColumn: s.UpdateColumn, UpdateFormat: s.UpdateTimeFormat, Where: s.Where,
+		TimeZone: s.TimeZone, QueryTimeout: c.QueryTimeout(), ConnectTimeout: c.ConnectTimeout(), MaxConns: conns,
+	}
+}
+
+// pair adapts a table.Pair to the interfaces of the task and callback workers.
+type pair struct {
+	*table.Pair
+	masked   []bool // by the mapped column
+	asString bool
+}
+
+func newPair(c *config.Config, p config.Pair, conns int) *pair {
+	a := &pair{Pair: table.NewPair(pairOptions(c, p, conns)), asString: p.Destination.CallbackNotification.ValuesAsString}
+	for _, col := range p.Destination.Columns {
+		a.masked = append(a.masked, slices.Contains(p.Destination.MaskColumns, col.Src))
+	}
+	return a
+}
+
+// LogValue is a value for the log.
+func (p *pair) LogValue(b *row.Batch, i, column int) string {
+	if p.masked[column] {
+		return "***"
+	}
+	value, null := b.Cell(i, column)
+	return string(p.Mapping().Columns()[column].AppendLog(nil, value, null))
+}
+
+// ReadFull reads whole source rows.
+func (p *pair) ReadFull(ctx context.Context, ids []string) (*row.Batch, [][]byte, error) {
+	return p.Pair.ReadFull(ctx, ids, p.asString)
+}
+
+// closers closes many things.
+type closers []func() error
+
+func (c closers) close() error {
+	var all error
+	for _, f := range slices.Backward(c) {
+		all = errors.Join(all, f())
+	}
+	return all
+}
+
+// alerts sends alerts to the callback worker.
+type alerts struct{ session *ipc.Session }
+
+// Alert does not wait: an alert that has no room is in the log all the same.
+func (a alerts) Alert(kind, text string) {
+	a.session.TryTell(ipc.TypeAlert, 0, router.Alert{Kind: kind, Text: text})
+}

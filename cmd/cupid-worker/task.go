@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/cache"
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/event"
+	"github.com/masixun71/cupid/pkg/task"
+)
+
+// task builds a task worker.
+func (w *worker) task() (func(context.Context) error, func() error, error) {
+	hand := newHand(boot.TaskFile(w.orders.StateDir, w.welcome.Slot), w.log)
+	pairs := map[string]task.Pair{}
+	open := closers{hand.close}
+	for _, p := range w.config.Pairs() {
+		a := newPair(w.config, p, taskConns)
+		pairs[p.Name] = a
+		open = append(open, a.Close)
+	}
+	t := task.New(task.Config{
+		Pairs: pairs, Work: sessionWork{w.session}, Hand: hand, Settle: w.config.Settle(), Step: w.session.Step,
+		Draining: w.session.Draining(), LogValues: w.config.LogValues, Log: w.log,
+	})
+	w.session.Status = func() any { return t.Counts() }
+	handle(w, ipc.TypeChunk, t.Take)
+	return t.Run, open.close, nil
+}
+
+// taskConns is how many connections a task worker opens to each side of a pair:
+// as many as it reads chunks at a time.
+const taskConns = 2
+
+// sessionWork is the task worker's side of the master.
+type sessionWork struct{ session *ipc.Session }
+
+func (s sessionWork) Want(ctx context.Context, n int) error {
+	return s.session.Tell(ctx, ipc.TypeWant, 0, n)
+}
+
+func (s sessionWork) Done(ctx context.Context, r chunk.Result) error {
+	return s.session.Tell(ctx, ipc.TypeDone, 0, r)
+}
+
+func (s sessionWork) Submit(ctx context.Context, events []event.Event) error {
+	_, err := s.session.Ask(ctx, ipc.TypeEvents, events)
+	return err
+}
+
+// hand keeps the chunks in hand in the worker's cache file. It writes the newest
+// beside the work: the file is for whoever looks after a crash, and what the
+// master gives out again it knows by itself.
+type hand struct {
+	file  *cache.File[[]chunk.Chunk]
+	log   zerolog.Logger
+	kick  chan struct{} // one: something is to be written
+	ended chan struct{}
+
+	mu     sync.Mutex // guards chunks
+	chunks []chunk.Chunk
+}
+
+func newHand(path string, log zerolog.Logger) *hand {
+	h := &hand{file: cache.New[[]chunk.Chunk](path), log: log, kick: make(chan struct{}, 1), ended: make(chan struct{})}
+	switch left, err := h.file.Load(); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		log.Warn().Err(err).Msg("cache file of the worker before could not be read")
+	case len(left) > 0:
+		log.Warn().Any("chunks", left).Msg("the worker before died with these chunks in hand; the master gives them out again")
+	}
+	go h.write()
+	return h
+}
+
+// Save takes what is to be written and does not wait for it.
+func (h *hand) Save(chunks []chunk.Chunk) {
+	h.mu.Lock()
+	h.chunks = chunks
+	h.mu.Unlock()
+	select {
+	case h.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (h *hand) write() {
+	defer close(h.ended)
+	for range h.kick {
+		h.mu.Lock()
+		chunks := h.chunks
+		h.mu.Unlock()
+		if err := h.file.Save(chunks); err != nil {
+			h.log.Warn().Err(err).Msg("chunks in hand could not be written down")
+		}
+	}
+}
+
+// close writes down that nothing is in hand: what is left goes back to the master.
+func (h *hand) close() error {
+	h.Save(nil)
+	close(h.kick)
+	<-h.ended
+	return nil
+}
