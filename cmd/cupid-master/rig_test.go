@@ -29,6 +29,7 @@ type rig struct {
 	dir      string
 	path     string         // of the configuration
 	config   map[string]any // as it is written
+	extra    []string       // arguments of the master
 }
 
 // columns of the test tables, on both sides.

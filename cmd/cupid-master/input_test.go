@@ -1,0 +1,109 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func atoi(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Bad input ends in a clear error with the right exit code, and starts nothing.
+func TestBadInputIsRefusedWithItsPlace(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil func(r *rig)
+		code  int
+		want  []string
+	}{
+		"unknown key":         {func(r *rig) { r.with("tabel", "user") }, 78, []string{"src.tabel", "table"}},
+		"wrong type":          {func(r *rig) { r.config["workerNumber"] = "three" }, 78, []string{"workerNumber"}},
+		"two workers":         {func(r *rig) { r.config["workerNumber"] = 2 }, 78, []string{"workerNumber", "3"}},
+		"URL without a host":  {func(r *rig) { r.des0()["callbackNotification"] = map[string]any{"url": "http:///x"} }, 78, []string{"url"}},
+		"wrong password":      {func(r *rig) { r.with("password", "wrong") }, 78, []string{"src", "denied"}},
+		"missing table":       {func(r *rig) { r.with("table", "users") }, 78, []string{"users"}},
+		"missing column":      {func(r *rig) { r.des0()["columns"] = map[string]any{"number": "number", "nam": "name"} }, 78, []string{"nam"}},
+		"log dir not a dir":   {func(r *rig) { r.config["logDir"] = r.path + "/log" }, 78, []string{"logDir"}},
+		"cache dir not a dir": {func(r *rig) { r.with("cacheFilePath", r.path+"/cache") }, 78, []string{"cacheFilePath"}},
+		"worker missing":      {func(r *rig) { r.extra = []string{"-worker", "/nonexistent/cupid-worker"} }, 78, []string{"/nonexistent/cupid-worker"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			c.spoil(r)
+			r.write()
+			out, code := r.command(append([]string{"-config", r.path}, r.extra...)...)
+			if code != c.code {
+				t.Errorf("exit code %d, want %d: %s", code, c.code, out)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(out, w) {
+					t.Errorf("the error does not name %q: %s", w, out)
+				}
+			}
+			r.noneLeft()
+		})
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{}, {"-nosuch"}, {"fly", "-config", "x"}, {"-config", "x", "-start-id", "abc"}} {
+		out, code := execute(t, filepath.Join(bin, "cupid-master"), args...)
+		if code != 64 {
+			t.Errorf("%q: exit code %d, want 64: %s", args, code, out)
+		}
+	}
+	for _, args := range [][]string{{"-help"}, {"-version"}} {
+		if out, code := execute(t, filepath.Join(bin, "cupid-master"), args...); code != 0 || !strings.Contains(out, "cupid") {
+			t.Errorf("%q: exit code %d, want 0: %s", args, code, out)
+		}
+	}
+}
+
+// A database that does not answer is no reason to end: it may come back.
+func TestUnreachableDatabaseIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.with("dsn", "mysql:dbname=x;host=127.0.0.1;port=1")
+	r.write()
+	out, code := r.command("-config", r.path, "-check")
+	if code != 78 || !strings.Contains(out, "127.0.0.1:1") {
+		t.Errorf("-check: exit code %d: %s", code, out)
+	}
+	r.start()
+	r.eventually("the log says so", func() bool { return strings.Contains(r.logs(), "127.0.0.1:1") })
+}
+
+func TestCheckSaysInWordsAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.des.Exec(t, "ALTER TABLE user DROP KEY number")
+	r.src.Exec(t, "ALTER TABLE user DROP KEY update_time")
+	r.write()
+	out, code := r.command("-config", r.path, "-check")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, out)
+	}
+	for _, want := range []string{"balance", "WARNING", "ALTER TABLE", "update_time", "number"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("-check does not say %q:\n%s", want, out)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(r.dir, "cache")); !os.IsNotExist(err) {
+		t.Errorf("-check made the cache directory: %v", err)
+	}
+}
+
+func (r *rig) des0() map[string]any { return r.config["des"].([]any)[0].(map[string]any) }
