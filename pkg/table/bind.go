@@ -19,8 +19,10 @@ var (
 	temporalTypes = []string{"date", "datetime", "timestamp"}
 )
 
-func isInteger(c row.Column) bool  { return slices.Contains(integerTypes, c.DataType) }
-func isText(c row.Column) bool     { return slices.Contains(textTypes, c.DataType) && c.Charset != "binary" }
+func isInteger(c row.Column) bool { return slices.Contains(integerTypes, c.DataType) }
+func isText(c row.Column) bool {
+	return slices.Contains(textTypes, c.DataType) && c.Charset != "binary"
+}
 func isBinary(c row.Column) bool   { return slices.Contains(binaryTypes, c.DataType) }
 func isTemporal(c row.Column) bool { return slices.Contains(temporalTypes, c.DataType) }
 
@@ -123,7 +125,9 @@ func (b *bounds) add(c row.Column, op, text string) *bounds {
 }
 
 // updateWindow is the condition on rows behind after, or else from lo on, up to hi, in
-// the order of (update, id).
+// the order of (update, id). The OR is read as two ranges of an index on both. Two
+// statements without it read worse: told that update has one value, MariaDB finds all
+// of its rows by that value, and looks through them for the ids.
 func updateWindow(update, id row.Column, after *chunk.Position, lo, hi string) (condition, error) {
 	var tie, rest bounds
 	if after == nil {
@@ -139,11 +143,7 @@ func updateRange(update, id row.Column, after *chunk.Position, from string, upTo
 	var first, middle, last bounds
 	switch {
 	case after != nil && after.Value == upTo.Value:
-		// The second part has no row. It keeps the optimizer from finding the one value
-		// first and then looking through all of its rows for the ids: read as ranges of
-		// (update, id) the statement costs what the chunk has, and not what the value has.
-		return anyOf(first.add(update, "=", upTo.Value).add(id, ">", after.ID).add(id, "<=", upTo.ID),
-			middle.add(update, ">", upTo.Value).add(update, "<", upTo.Value))
+		return anyOf(first.add(update, "=", upTo.Value).add(id, ">", after.ID).add(id, "<=", upTo.ID))
 	case after != nil:
 		first.add(update, "=", after.Value).add(id, ">", after.ID)
 		middle.add(update, ">", after.Value)

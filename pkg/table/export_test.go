@@ -38,6 +38,3 @@ func (s *Source) UseDB(db *sqlx.DB) { s.side.open = give(db) }
 func give(db *sqlx.DB) func(SideOptions) (*sqlx.DB, error) {
 	return func(SideOptions) (*sqlx.DB, error) { return db, nil }
 }
-
-// Statements is how many statements a connection keeps at most.
-const Statements = maxStatements

@@ -59,50 +59,54 @@ func wantFault(t *testing.T, err error, says ...string) {
 }
 
 func TestFaults(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		for _, c := range []struct {
-			name   string
-			change func(*table.PairOptions)
-			says   []string
-		}{
-			{"wrong password", func(o *table.PairOptions) {
-				o.Source.DSN = o.Source.DSN.With("nobody-"+o.Source.DSN.Database, secret.New(readerPassword))
-			}, []string{"p: src: ", "refuses user", "check user and password"}},
-			{"no database", func(o *table.PairOptions) { o.Destination.DSN.Database = "nowhere" }, []string{"p: des: ", `database "nowhere"`}},
-			{"no table", func(o *table.PairOptions) { o.Source.Table = "orders" }, []string{"p: src: ", "no table `orders`"}},
-			{"no column", func(o *table.PairOptions) { o.Columns[0].Des = "nmae" }, []string{"p: des: ", "no column `nmae` (columns)", "did you mean `name`?"}},
-			{"no key", func(o *table.PairOptions) { o.Source.By = []string{"number"} }, []string{"p: src: ", "no column `number` (byColumn)"}},
-			{"no id", func(o *table.PairOptions) { o.Source.IDColumn = "idd" }, []string{"no column `idd` (idColumn)", "did you mean `id`?"}},
-			{"no update column", func(o *table.PairOptions) { o.Source.UpdateColumn = "update_tme" }, []string{"did you mean `update_time`?"}},
-			{"keys of two lengths", func(o *table.PairOptions) { o.Source.By = []string{"k", "id"} }, []string{"byColumn has 2 columns on the source and 1"}},
-			{"types without a common form", func(o *table.PairOptions) { o.Columns[0] = table.ColumnPair{Src: "update_time", Des: "k"} }, []string{"no common form"}},
-			{"an unknown zone", func(o *table.PairOptions) {
-				o.Columns[0] = table.ColumnPair{Src: "update_time", Des: "at"}
-				o.Source.TimeZone = "Atlantis/Capital"
-			}, []string{"p: des: ", `does not know time zone "Atlantis/Capital"`}},
-			{"a condition that is none", func(o *table.PairOptions) { o.Source.Where = "name ==" }, []string{"does not understand", "check where"}},
-			{"a condition on no column", func(o *table.PairOptions) { o.Source.Where = "nmae = 1" }, []string{"nmae", "check columns and where"}},
-		} {
-			t.Run(c.name, func(t *testing.T) {
-				w := newWorld(t, db, "name VARCHAR(20), update_time DATETIME, at TIMESTAMP NULL", "", c.change)
-				_, err := w.pair.ReadSource(t.Context(), []string{"1"})
-				wantFault(t, err, c.says...)
-			})
-		}
-	})
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			for _, c := range []struct {
+				name   string
+				change func(*table.PairOptions)
+				says   []string
+			}{
+				{"wrong password", func(o *table.PairOptions) {
+					o.Source.DSN = o.Source.DSN.With("nobody-"+o.Source.DSN.Database, secret.New(readerPassword))
+				}, []string{"p: src: ", "refuses user", "check user and password"}},
+				{"no database", func(o *table.PairOptions) { o.Destination.DSN.Database = "nowhere" }, []string{"p: des: ", `database "nowhere"`}},
+				{"no table", func(o *table.PairOptions) { o.Source.Table = "orders" }, []string{"p: src: ", "no table `orders`"}},
+				{"no column", func(o *table.PairOptions) { o.Columns[0].Des = "nmae" }, []string{"p: des: ", "no column `nmae` (columns)", "did you mean `name`?"}},
+				{"no key", func(o *table.PairOptions) { o.Source.By = []string{"number"} }, []string{"p: src: ", "no column `number` (byColumn)"}},
+				{"no id", func(o *table.PairOptions) { o.Source.IDColumn = "idd" }, []string{"no column `idd` (idColumn)", "did you mean `id`?"}},
+				{"no update column", func(o *table.PairOptions) { o.Source.UpdateColumn = "update_tme" }, []string{"did you mean `update_time`?"}},
+				{"keys of two lengths", func(o *table.PairOptions) { o.Source.By = []string{"k", "id"} }, []string{"byColumn has 2 columns on the source and 1"}},
+				{"types without a common form", func(o *table.PairOptions) { o.Columns[0] = table.ColumnPair{Src: "update_time", Des: "k"} }, []string{"no common form"}},
+				{"an unknown zone", func(o *table.PairOptions) {
+					o.Columns[0] = table.ColumnPair{Src: "update_time", Des: "at"}
+					o.Source.TimeZone = "Atlantis/Capital"
+				}, []string{"p: des: ", `does not know time zone "Atlantis/Capital"`}},
+				{"a condition that is none", func(o *table.PairOptions) { o.Source.Where = "name ==" }, []string{"does not understand", "check where"}},
+				{"a condition on no column", func(o *table.PairOptions) { o.Source.Where = "nmae = 1" }, []string{"nmae", "check columns and where"}},
+			} {
+				t.Run(c.name, func(t *testing.T) {
+					w := newWorld(t, db, "name VARCHAR(20), update_time DATETIME, at TIMESTAMP NULL", "", c.change)
+					_, err := w.pair.ReadSource(t.Context(), []string{"1"})
+					wantFault(t, err, c.says...)
+				})
+			}
+		})
+	}
 }
 
 func TestMissingPrivilege(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		w := newWorld(t, db, "v INT", "")
-		d := w.src
-		d.Exec(t, "CREATE TABLE other (id INT)")
-		reader(t, d, "SELECT ON `"+d.Name+"`.other")
-		asReader(d)(&w.options.Source)
-		w.open(t)
-		err := w.pair.Load(t.Context())
-		wantFault(t, err, "GRANT SELECT ON `"+d.Name+"`.`t`")
-	})
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			w := newWorld(t, db, "v INT", "")
+			d := w.src
+			d.Exec(t, "CREATE TABLE other (id INT)")
+			reader(t, d, "SELECT ON `"+d.Name+"`.other")
+			asReader(d)(&w.options.Source)
+			w.open(t)
+			err := w.pair.Load(t.Context())
+			wantFault(t, err, "GRANT SELECT ON `"+d.Name+"`.`t`")
+		})
+	}
 }
 
 func TestUnreachableServerIsNoFault(t *testing.T) {
@@ -132,28 +136,30 @@ func TestUnreachableServerIsNoFault(t *testing.T) {
 }
 
 func TestQueryTimeout(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		w := newWorld(t, db, "v INT", "", func(o *table.PairOptions) {
-			o.Source.Where = "SLEEP(30) = 0 OR SLEEP(30) = 0"
-			o.Source.QueryTimeout = 300 * time.Millisecond
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			w := newWorld(t, db, "v INT", "", func(o *table.PairOptions) {
+				o.Source.Where = "SLEEP(30) = 0 OR SLEEP(30) = 0"
+				o.Source.QueryTimeout = 300 * time.Millisecond
+			})
+			w.both(t, 1, "1")
+			start := time.Now()
+			_, err := w.pair.ReadSource(t.Context(), []string{"1"})
+			if took := time.Since(start); err == nil || took > 10*time.Second {
+				t.Errorf("after %v: error %v", took, err)
+			}
+			if _, fault := errors.AsType[*table.Fault](err); fault {
+				t.Errorf("a slow query is a fault: %v", err)
+			}
+			if !strings.Contains(err.Error(), "query timeout") {
+				t.Errorf("error %q does not say that the query was slow", err)
+			}
 		})
-		w.both(t, 1, "1")
-		start := time.Now()
-		_, err := w.pair.ReadSource(t.Context(), []string{"1"})
-		if took := time.Since(start); err == nil || took > 10*time.Second {
-			t.Errorf("after %v: error %v", took, err)
-		}
-		if _, fault := errors.AsType[*table.Fault](err); fault {
-			t.Errorf("a slow query is a fault: %v", err)
-		}
-		if !strings.Contains(err.Error(), "query timeout") {
-			t.Errorf("error %q does not say that the query was slow", err)
-		}
-	})
+	}
 }
 
 func TestCancelEndsAQuery(t *testing.T) {
-	w := newWorld(t, func() *mariadbtest.Database { return mariadbtest.New(t) }, "v INT", "", func(o *table.PairOptions) {
+	w := newWorld(t, mariadbtest.New, "v INT", "", func(o *table.PairOptions) {
 		o.Source.Where = "SLEEP(30) = 0"
 	})
 	w.both(t, 1, "1")
@@ -186,25 +192,27 @@ func TestCancelEndsAQuery(t *testing.T) {
 }
 
 func TestATableThatChangesIsReadAnew(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		w := newWorld(t, db, "v INT", "")
-		w.both(t, 1, "1")
-		w.wantFound(t)
-		w.src.Exec(t, "ALTER TABLE t CHANGE v w INT")
-		_, err := w.pair.ReadSource(t.Context(), []string{"1"})
-		wantFault(t, err, "v")
-		_, err = w.pair.ReadSource(t.Context(), []string{"1"})
-		wantFault(t, err, "no column `v`")
-		w.src.Exec(t, "ALTER TABLE t CHANGE w v VARCHAR(20)", "UPDATE t SET v = 'x'")
-		w.wantFound(t, "1 different v")
-		// A type that changes under the remembered rules is noticed by its values.
-		w.src.Exec(t, "ALTER TABLE t ADD x INT FIRST")
-		w.wantFound(t, "1 different v")
-	})
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			w := newWorld(t, db, "v INT", "")
+			w.both(t, 1, "1")
+			w.wantFound(t)
+			w.src.Exec(t, "ALTER TABLE t CHANGE v w INT")
+			_, err := w.pair.ReadSource(t.Context(), []string{"1"})
+			wantFault(t, err, "v")
+			_, err = w.pair.ReadSource(t.Context(), []string{"1"})
+			wantFault(t, err, "no column `v`")
+			w.src.Exec(t, "ALTER TABLE t CHANGE w v VARCHAR(20)", "UPDATE t SET v = 'x'")
+			w.wantFound(t, "1 different v")
+			// A type that changes under the remembered rules is noticed by its values.
+			w.src.Exec(t, "ALTER TABLE t ADD x INT FIRST")
+			w.wantFound(t, "1 different v")
+		})
+	}
 }
 
 func TestClosedPair(t *testing.T) {
-	w := newWorld(t, func() *mariadbtest.Database { return mariadbtest.New(t) }, "v INT", "")
+	w := newWorld(t, mariadbtest.New, "v INT", "")
 	w.both(t, 1, "1")
 	w.wantFound(t)
 	if err := w.pair.Close(); err != nil {

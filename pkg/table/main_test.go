@@ -3,6 +3,7 @@ package table_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,23 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(mariadbtest.Suite{M: m}) }
 
+// databases makes a fresh database with each call.
+type databases func(testing.TB) *mariadbtest.Database
+
+// servers are what a test runs on: MariaDB, and the MySQL that CUPID_TEST_MYSQL_DSN
+// names.
+func servers() map[string]databases {
+	all := map[string]databases{"mariadb": mariadbtest.New}
+	if os.Getenv("CUPID_TEST_MYSQL_DSN") != "" {
+		all["mysql"] = func(tb testing.TB) *mariadbtest.Database {
+			tb.Helper()
+			d, _ := mariadbtest.MySQL(tb)
+			return d
+		}
+	}
+	return all
+}
+
 // world is a source table and a destination table with a pair that reads them.
 type world struct {
 	src, des *mariadbtest.Database
@@ -27,11 +45,11 @@ type world struct {
 }
 
 // side is the options of a table called t, joined by column k.
-func side(t testing.TB, name string, db *mariadbtest.Database) table.SideOptions {
-	t.Helper()
+func side(tb testing.TB, name string, db *mariadbtest.Database) table.SideOptions {
+	tb.Helper()
 	d, err := dsn.Parse(db.DSN)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return table.SideOptions{Name: name, DSN: d, Table: "t", By: []string{"k"}}
 }
@@ -39,39 +57,39 @@ func side(t testing.TB, name string, db *mariadbtest.Database) table.SideOptions
 // newWorld makes the table t (id, k and columns) on both sides. columns is DDL such
 // as "v INT, w TEXT"; every column in it is mapped to that of the same place in
 // desColumns, which is the same DDL when empty.
-func newWorld(t testing.TB, db func() *mariadbtest.Database, columns, desColumns string, change ...func(*table.PairOptions)) *world {
-	t.Helper()
+func newWorld(tb testing.TB, db databases, columns, desColumns string, change ...func(*table.PairOptions)) *world {
+	tb.Helper()
 	if desColumns == "" {
 		desColumns = columns
 	}
-	w := &world{src: db(), des: db()}
+	w := &world{src: db(tb), des: db(tb)}
 	create := "CREATE TABLE t (id BIGINT PRIMARY KEY, %s) DEFAULT CHARACTER SET utf8mb4"
-	w.src.Exec(t, fmt.Sprintf(create, withKey(columns)))
-	w.des.Exec(t, fmt.Sprintf(create, withKey(desColumns)))
+	w.src.Exec(tb, fmt.Sprintf(create, withKey(columns)))
+	w.des.Exec(tb, fmt.Sprintf(create, withKey(desColumns)))
 	w.options = table.PairOptions{
-		Name: "p", Source: side(t, "p: src", w.src), Destination: side(t, "p: des", w.des),
+		Name: "p", Source: side(tb, "p: src", w.src), Destination: side(tb, "p: des", w.des),
 	}
 	src, des := names(columns), names(desColumns)
 	for i := range src {
 		w.options.Columns = append(w.options.Columns, table.ColumnPair{Src: src[i], Des: des[i]})
 	}
-	w.open(t, change...)
+	w.open(tb, change...)
 	return w
 }
 
 // open makes pair and source anew.
-func (w *world) open(t testing.TB, change ...func(*table.PairOptions)) {
-	t.Helper()
+func (w *world) open(tb testing.TB, change ...func(*table.PairOptions)) {
+	tb.Helper()
 	for _, c := range change {
 		c(&w.options)
 	}
 	w.pair, w.source = table.NewPair(w.options), table.NewSource(w.options.Source)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := w.pair.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 		if err := w.source.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 }
@@ -94,26 +112,26 @@ func names(columns string) []string {
 }
 
 // both inserts the same row on both sides; id and k are n.
-func (w *world) both(t testing.TB, n int, values string) {
-	t.Helper()
-	w.insert(t, w.src, n, values)
-	w.insert(t, w.des, n, values)
+func (w *world) both(tb testing.TB, n int, values string) {
+	tb.Helper()
+	w.insert(tb, w.src, n, values)
+	w.insert(tb, w.des, n, values)
 }
 
-func (w *world) insert(t testing.TB, db *mariadbtest.Database, n int, values string) {
-	t.Helper()
-	db.Exec(t, fmt.Sprintf("INSERT INTO t VALUES (%d, %d, %s)", n, n, values))
+func (w *world) insert(tb testing.TB, db *mariadbtest.Database, n int, values string) {
+	tb.Helper()
+	db.Exec(tb, fmt.Sprintf("INSERT INTO t VALUES (%d, %d, %s)", n, n, values))
 }
 
 // everything is a chunk that has every row.
-func (w *world) everything(t testing.TB) chunk.Chunk {
-	t.Helper()
-	head, ok, err := w.source.Head(t.Context())
+func (w *world) everything(tb testing.TB) chunk.Chunk {
+	tb.Helper()
+	head, ok, err := w.source.Head(tb.Context())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if !ok {
-		t.Fatal("the source is empty")
+		tb.Fatal("the source is empty")
 	}
 	return chunk.Chunk{ID: "1", Pair: "p", Scan: chunk.Insert, UpTo: chunk.Position{ID: head}}
 }
@@ -135,11 +153,11 @@ func compare(ctx context.Context, p *table.Pair, c chunk.Chunk) (src, des *row.B
 
 // found describes the divergences of the whole table: "7 missing", "7 different v w",
 // "7 ambiguous".
-func (w *world) found(t testing.TB) []string {
-	t.Helper()
-	src, _, divergences, err := compare(t.Context(), w.pair, w.everything(t))
+func (w *world) found(tb testing.TB) []string {
+	tb.Helper()
+	src, _, divergences, err := compare(tb.Context(), w.pair, w.everything(tb))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	texts := []string{}
 	for _, d := range divergences {
@@ -163,9 +181,9 @@ func (w *world) found(t testing.TB) []string {
 	return texts
 }
 
-func (w *world) wantFound(t testing.TB, want ...string) {
-	t.Helper()
-	if got := w.found(t); !slices.Equal(got, want) {
-		t.Errorf("found %q, want %q", got, want)
+func (w *world) wantFound(tb testing.TB, want ...string) {
+	tb.Helper()
+	if got := w.found(tb); !slices.Equal(got, want) {
+		tb.Errorf("found %q, want %q", got, want)
 	}
 }

@@ -70,167 +70,185 @@ var pitfalls = []pitfall{
 }
 
 func TestPitfalls(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		for _, p := range pitfalls {
-			t.Run(p.name, func(t *testing.T) {
-				w := newWorld(t, db, p.columns, p.desColumns)
-				if p.both != "" {
-					w.both(t, 1, p.both)
-				}
-				if p.src != "" {
-					w.insert(t, w.src, 2, p.src)
-				}
-				if p.des != "" {
-					w.insert(t, w.des, 2, p.des)
-				}
-				want := []string{}
-				if p.want != "" {
-					want = append(want, p.want)
-				}
-				w.wantFound(t, want...)
-			})
-		}
-	})
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			for _, p := range pitfalls {
+				t.Run(p.name, func(t *testing.T) {
+					w := newWorld(t, db, p.columns, p.desColumns)
+					if p.both != "" {
+						w.both(t, 1, p.both)
+					}
+					if p.src != "" {
+						w.insert(t, w.src, 2, p.src)
+					}
+					if p.des != "" {
+						w.insert(t, w.des, 2, p.des)
+					}
+					want := []string{}
+					if p.want != "" {
+						want = append(want, p.want)
+					}
+					w.wantFound(t, want...)
+				})
+			}
+		})
+	}
 }
 
 func TestPitfall08KeyUnderACollationWithoutCase(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		for _, charset := range []string{"utf8mb4", "latin1", "utf8mb3"} {
-			t.Run(charset, func(t *testing.T) {
-				w := newWorld(t, db, "k VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, v INT",
-					"k VARCHAR(20) CHARACTER SET "+charset+", v INT, KEY(k)", func(o *table.PairOptions) {
-						o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
-					})
-				w.src.Exec(t, "INSERT INTO t VALUES (1,'abc',1), (2,'ABC',2), (3,'abc ',3), (4,'äbc',4), (5,'x',5), (6,'😀',6)")
-				w.des.Exec(t, "INSERT INTO t VALUES (11,'ABC',2), (12,'abc  ',3), (13,'äbc',4), (14,'x',5), (15,'x',5)")
-				w.wantFound(t, "1 missing", "3 missing", "5 ambiguous", "6 missing")
-			})
-		}
-	})
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			for _, charset := range []string{"utf8mb4", "latin1", "utf8mb3"} {
+				t.Run(charset, func(t *testing.T) {
+					w := newWorld(t, db, "k VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, v INT",
+						"k VARCHAR(20) CHARACTER SET "+charset+", v INT, KEY(k)", func(o *table.PairOptions) {
+							o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
+						})
+					w.src.Exec(t, "INSERT INTO t VALUES (1,'abc',1), (2,'ABC',2), (3,'abc ',3), (4,'äbc',4), (5,'x',5), (6,'😀',6)")
+					w.des.Exec(t, "INSERT INTO t VALUES (11,'ABC',2), (12,'abc  ',3), (13,'äbc',4), (14,'x',5), (15,'x',5)")
+					w.wantFound(t, "1 missing", "3 missing", "5 ambiguous", "6 missing")
+				})
+			}
+		})
+	}
 }
 
 func TestPitfall08CollationTwinsInTwoQueriesAreNotAmbiguous(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		w := newWorld(t, db, "k VARCHAR(20) COLLATE utf8mb4_bin, v INT", "k VARCHAR(20), v INT, KEY(k)", func(o *table.PairOptions) {
-			o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			w := newWorld(t, db, "k VARCHAR(20) COLLATE utf8mb4_bin, v INT", "k VARCHAR(20), v INT, KEY(k)", func(o *table.PairOptions) {
+				o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
+			})
+			w.src.Exec(t, "INSERT INTO t VALUES (1, 'A', 1), (2, 'a', 1)")
+			w.des.Exec(t, "INSERT INTO t VALUES (1, 'a', 1)")
+			// 'A' sorts before and 'a' after these, so they end up in two lists.
+			var rows []string
+			for i := range 3000 {
+				rows = append(rows, fmt.Sprintf("(%d, 'B%d', 1)", 10+i, i))
+			}
+			all := "INSERT INTO t VALUES " + strings.Join(rows, ", ")
+			w.src.Exec(t, all)
+			w.des.Exec(t, all)
+			w.wantFound(t, "1 missing")
 		})
-		w.src.Exec(t, "INSERT INTO t VALUES (1, 'A', 1), (2, 'a', 1)")
-		w.des.Exec(t, "INSERT INTO t VALUES (1, 'a', 1)")
-		// 'A' sorts before and 'a' after these, so they end up in two lists.
-		var rows []string
-		for i := range 3000 {
-			rows = append(rows, fmt.Sprintf("(%d, 'B%d', 1)", 10+i, i))
-		}
-		all := "INSERT INTO t VALUES " + strings.Join(rows, ", ")
-		w.src.Exec(t, all)
-		w.des.Exec(t, all)
-		w.wantFound(t, "1 missing")
-	})
+	}
 }
 
 func TestPitfall08IntegerKeyAgainstText(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		w := newWorld(t, db, "k INT, v INT", "k VARCHAR(20), v INT, KEY(k)", func(o *table.PairOptions) {
-			o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			w := newWorld(t, db, "k INT, v INT", "k VARCHAR(20), v INT, KEY(k)", func(o *table.PairOptions) {
+				o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
+			})
+			w.src.Exec(t, "INSERT INTO t VALUES (1,123,1), (2,7,1), (3,8,1), (4,NULL,1)")
+			w.des.Exec(t, "INSERT INTO t VALUES (1,'123abc',1), (2,'7',1), (3,'8',2), (4,NULL,1)")
+			w.wantFound(t, "1 missing", "3 different v", "4 missing")
 		})
-		w.src.Exec(t, "INSERT INTO t VALUES (1,123,1), (2,7,1), (3,8,1), (4,NULL,1)")
-		w.des.Exec(t, "INSERT INTO t VALUES (1,'123abc',1), (2,'7',1), (3,'8',2), (4,NULL,1)")
-		w.wantFound(t, "1 missing", "3 different v", "4 missing")
-	})
+	}
 }
 
 func TestPitfall08TextKeyAgainstInteger(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		w := newWorld(t, db, "k VARCHAR(20), v INT", "k INT UNIQUE, v INT", func(o *table.PairOptions) {
-			o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			w := newWorld(t, db, "k VARCHAR(20), v INT", "k INT UNIQUE, v INT", func(o *table.PairOptions) {
+				o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
+			})
+			w.src.Exec(t, "INSERT INTO t VALUES (1,'123',1), (2,'123abc',1), (3,'99999999999',1), (4,'-5',1)")
+			w.des.Exec(t, "INSERT INTO t VALUES (1,123,1), (4,-5,1)")
+			w.wantFound(t, "2 missing", "3 missing")
 		})
-		w.src.Exec(t, "INSERT INTO t VALUES (1,'123',1), (2,'123abc',1), (3,'99999999999',1), (4,'-5',1)")
-		w.des.Exec(t, "INSERT INTO t VALUES (1,123,1), (4,-5,1)")
-		w.wantFound(t, "2 missing", "3 missing")
-	})
+	}
 }
 
 func TestPitfall11ZeroDates(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		w := newWorld(t, db, "v DATE, w DATETIME(3), x TIMESTAMP NULL", "")
-		for _, d := range []*mariadbtest.Database{w.src, w.des} {
-			c, err := d.DB.Connx(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range []string{
-				"SET SESSION sql_mode = ''",
-				"INSERT INTO t VALUES (1, 1, '0000-00-00', '0000-00-00 00:00:00', '0000-00-00 00:00:00')",
-				"INSERT INTO t VALUES (2, 2, '2024-00-00', '0000-00-00 00:00:00', NULL)",
-			} {
-				if _, err := c.ExecContext(t.Context(), s); err != nil {
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			w := newWorld(t, db, "v DATE, w DATETIME(3), x TIMESTAMP NULL", "")
+			for _, d := range []*mariadbtest.Database{w.src, w.des} {
+				c, err := d.DB.Connx(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range []string{
+					"SET SESSION sql_mode = ''",
+					"INSERT INTO t VALUES (1, 1, '0000-00-00', '0000-00-00 00:00:00', '0000-00-00 00:00:00')",
+					"INSERT INTO t VALUES (2, 2, '2024-00-00', '0000-00-00 00:00:00', NULL)",
+				} {
+					if _, err := c.ExecContext(t.Context(), s); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := c.Close(); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := c.Close(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		w.wantFound(t)
-		w.des.Exec(t, "UPDATE t SET v = NULL WHERE id = 1", "UPDATE t SET x = '2024-01-01' WHERE id = 2")
-		w.wantFound(t, "1 different v", "2 different x")
-	})
+			w.wantFound(t)
+			w.des.Exec(t, "UPDATE t SET v = NULL WHERE id = 1", "UPDATE t SET x = '2024-01-01' WHERE id = 2")
+			w.wantFound(t, "1 different v", "2 different x")
+		})
+	}
 }
 
 func TestPitfall17GeneratedAndInvisibleColumns(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		w := newWorld(t, db, "v INT, g INT AS (v * 2) STORED, h INT AS (v + 1) VIRTUAL, i INT DEFAULT 7 INVISIBLE", "")
-		for n, d := range []*mariadbtest.Database{w.src, w.des} {
-			d.Exec(t, "INSERT INTO t (id, k, v) VALUES (1, 1, 5)",
-				fmt.Sprintf("INSERT INTO t (id, k, v, i) VALUES (2, 2, %d, %d)", 5+n, 8+n))
-		}
-		w.wantFound(t, "2 different v g h i")
-		if err := w.pair.Load(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		rules := w.pair.Mapping().Columns()
-		if c := rules[1].Source(); !c.Generated || c.Invisible {
-			t.Errorf("column g is %+v", c)
-		}
-		if c := rules[3].Source(); c.Generated || !c.Invisible {
-			t.Errorf("column i is %+v", c)
-		}
-		_, payloads, err := w.pair.ReadFull(t.Context(), []string{"1"}, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, want := string(payloads[0]), `{"id":1,"k":1,"v":5,"g":10,"h":6,"i":7}`; got != want {
-			t.Errorf("payload %s, want %s", got, want)
-		}
-	})
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			w := newWorld(t, db, "v INT, g INT AS (v * 2) STORED, h INT AS (v + 1) VIRTUAL, i INT DEFAULT 7 INVISIBLE", "")
+			for n, d := range []*mariadbtest.Database{w.src, w.des} {
+				d.Exec(t, "INSERT INTO t (id, k, v) VALUES (1, 1, 5)",
+					fmt.Sprintf("INSERT INTO t (id, k, v, i) VALUES (2, 2, %d, %d)", 5+n, 8+n))
+			}
+			w.wantFound(t, "2 different v g h i")
+			if err := w.pair.Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			rules := w.pair.Mapping().Columns()
+			if c := rules[1].Source(); !c.Generated || c.Invisible {
+				t.Errorf("column g is %+v", c)
+			}
+			if c := rules[3].Source(); c.Generated || !c.Invisible {
+				t.Errorf("column i is %+v", c)
+			}
+			_, payloads, err := w.pair.ReadFull(t.Context(), []string{"1"}, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := string(payloads[0]), `{"id":1,"k":1,"v":5,"g":10,"h":6,"i":7}`; got != want {
+				t.Errorf("payload %s, want %s", got, want)
+			}
+		})
+	}
 }
 
 func TestFractionsOfSecondsGoByTheCoarserSide(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		w := newWorld(t, db, "v DATETIME(6), w TIME(6)", "v DATETIME(3), w TIME")
-		// Each server makes its own of what does not fit; the rule has to follow it.
-		w.both(t, 1, "'2024-05-06 07:08:09.678600', '10:11:12.9'")
-		w.insert(t, w.src, 2, "'2024-05-06 07:08:09.678600', '10:11:12.9'")
-		w.insert(t, w.des, 2, "'2024-05-06 07:08:09.6770', '10:11:11'")
-		w.wantFound(t, "2 different v w")
-	})
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			w := newWorld(t, db, "v DATETIME(6), w TIME(6)", "v DATETIME(3), w TIME")
+			// Each server makes its own of what does not fit; the rule has to follow it.
+			w.both(t, 1, "'2024-05-06 07:08:09.678600', '10:11:12.9'")
+			w.insert(t, w.src, 2, "'2024-05-06 07:08:09.678600', '10:11:12.9'")
+			w.insert(t, w.des, 2, "'2024-05-06 07:08:09.6770', '10:11:11'")
+			w.wantFound(t, "2 different v w")
+		})
+	}
 }
 
 func TestCompositeKey(t *testing.T) {
-	mariadbtest.Each(t, func(t *testing.T, db func() *mariadbtest.Database) {
-		w := newWorld(t, db, "k INT, l VARCHAR(10), v INT", "", func(o *table.PairOptions) {
-			o.Source.By, o.Destination.By = []string{"k", "l"}, []string{"k", "l"}
-			o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
+	for server, db := range servers() {
+		t.Run(server, func(t *testing.T) {
+			w := newWorld(t, db, "k INT, l VARCHAR(10), v INT", "", func(o *table.PairOptions) {
+				o.Source.By, o.Destination.By = []string{"k", "l"}, []string{"k", "l"}
+				o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
+			})
+			w.des.Exec(t, "ALTER TABLE t ADD UNIQUE (k, l)")
+			w.src.Exec(t, "INSERT INTO t VALUES (1,1,'a',1), (2,1,'b',1), (3,11,'',1), (4,1,'1',1), (5,2,NULL,1)")
+			w.des.Exec(t, "INSERT INTO t VALUES (1,1,'a',1), (2,1,'b',2), (3,1,'1',1)")
+			w.wantFound(t, "2 different v", "3 missing", "5 missing")
 		})
-		w.des.Exec(t, "ALTER TABLE t ADD UNIQUE (k, l)")
-		w.src.Exec(t, "INSERT INTO t VALUES (1,1,'a',1), (2,1,'b',1), (3,11,'',1), (4,1,'1',1), (5,2,NULL,1)")
-		w.des.Exec(t, "INSERT INTO t VALUES (1,1,'a',1), (2,1,'b',2), (3,1,'1',1)")
-		w.wantFound(t, "2 different v", "3 missing", "5 missing")
-	})
+	}
 }
 
 func TestKeysThatCannotExistAreNotAskedFor(t *testing.T) {
-	w := newWorld(t, func() *mariadbtest.Database { return mariadbtest.New(t) }, "v INT", "")
+	w := newWorld(t, mariadbtest.New, "v INT", "")
 	w.both(t, 1, "1")
 	batch, err := w.pair.ReadDestination(t.Context(), []row.Key{row.NewKey([]byte("abc")), row.NewKey(nil), row.NewKey([]byte("1")), row.NewKey([]byte("1"))})
 	if err != nil {

@@ -182,10 +182,10 @@ func (b planner) zone(s *side, own, at *meta) (string, error) {
 	if !strings.EqualFold(zone, systemZone) || own.server.Identity == at.server.Identity {
 		return zone, nil
 	}
-	switch {
-	case own.server.SystemZone == "UTC":
+	switch own.server.SystemZone {
+	case "UTC":
 		return "+00:00", nil
-	case own.server.SystemZone == at.server.SystemZone:
+	case at.server.SystemZone:
 		return systemZone, nil
 	}
 	return "", &Fault{

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Server says what a server is.
-type Server struct {
+// server says what a server is.
+type server struct {
 	// MariaDB is false for MySQL and what imitates it.
 	MariaDB bool
 	// Version is the server's own text.
@@ -17,8 +17,8 @@ type Server struct {
 }
 
 // parseServer reads the answer of VERSION(), such as "10.11.19-MariaDB" or "9.7.4".
-func parseServer(version string) Server {
-	s := Server{Version: version, MariaDB: strings.Contains(strings.ToLower(version), "mariadb")}
+func parseServer(version string) server {
+	s := server{Version: version, MariaDB: strings.Contains(strings.ToLower(version), "mariadb")}
 	number := strings.TrimPrefix(version, "5.5.5-") // what MariaDB puts before its version for old replicas
 	major, rest, _ := strings.Cut(number, ".")
 	minor, _, _ := strings.Cut(rest, ".")
@@ -28,7 +28,7 @@ func parseServer(version string) Server {
 }
 
 // String is the server as it stands in -check.
-func (s Server) String() string {
+func (s server) String() string {
 	if s.MariaDB {
 		return fmt.Sprintf("MariaDB %s", s.Version)
 	}

@@ -98,7 +98,7 @@ func (s *Source) Head(ctx context.Context) (id string, ok bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	rows, err := s.positions(ctx, "read the greatest id", nil, m, []row.Column{m.id}, " DESC", "LIMIT 1")
+	rows, err := s.positions(ctx, "read the greatest id", nil, []row.Column{m.id}, " DESC", "LIMIT 1")
 	if err != nil || len(rows) == 0 {
 		return "", false, err
 	}
@@ -123,7 +123,7 @@ func (s *Source) CutIDs(ctx context.Context, after, upTo *string, limit int) (la
 	if b.err != nil {
 		return "", 0, s.side.explain(ctx, "cut ids", b.err)
 	}
-	at, rows, err := s.cut(ctx, m, []row.Column{m.id}, b.conditions, limit)
+	at, rows, err := s.cut(ctx, []row.Column{m.id}, b.conditions, limit)
 	if err != nil || rows == 0 {
 		return "", 0, err
 	}
@@ -145,7 +145,7 @@ func (s *Source) CutUpdates(ctx context.Context, after *chunk.Position, lo, hi s
 	if err != nil {
 		return chunk.Position{}, 0, s.side.explain(ctx, "cut updates", err)
 	}
-	at, rows, err := s.cut(ctx, m, []row.Column{m.update, m.id}, []condition{window}, limit)
+	at, rows, err := s.cut(ctx, []row.Column{m.update, m.id}, []condition{window}, limit)
 	if err != nil || rows == 0 {
 		return chunk.Position{}, 0, err
 	}
@@ -154,18 +154,18 @@ func (s *Source) CutUpdates(ctx context.Context, after *chunk.Position, lo, hi s
 
 // cut finds the limit-th row of a range in the order of columns, or the last one
 // where there are fewer, and how many rows there are up to it.
-func (s *Source) cut(ctx context.Context, m *sourceMeta, columns []row.Column, range_ []condition, limit int) (at []string, rows int, err error) {
+func (s *Source) cut(ctx context.Context, columns []row.Column, range_ []condition, limit int) (at []string, rows int, err error) {
 	if limit < 1 {
 		return nil, 0, fmt.Errorf("%s: cut a chunk of %d rows", s.side.o.Name, limit)
 	}
-	full, err := s.positions(ctx, "find the end of a chunk", range_, m, columns, "", fmt.Sprintf("LIMIT 1 OFFSET %d", limit-1))
+	full, err := s.positions(ctx, "find the end of a chunk", range_, columns, "", fmt.Sprintf("LIMIT 1 OFFSET %d", limit-1))
 	if err != nil {
 		return nil, 0, err
 	}
 	if len(full) > 0 {
 		return full[0], limit, nil
 	}
-	short, err := s.positions(ctx, "find the last row of a chunk", range_, m, columns, " DESC", "LIMIT 1")
+	short, err := s.positions(ctx, "find the last row of a chunk", range_, columns, " DESC", "LIMIT 1")
 	if err != nil || len(short) == 0 {
 		return nil, 0, err
 	}
@@ -175,7 +175,7 @@ func (s *Source) cut(ctx context.Context, m *sourceMeta, columns []row.Column, r
 }
 
 // positions reads columns of the rows of a range, in their order.
-func (s *Source) positions(ctx context.Context, doing string, range_ []condition, m *sourceMeta, columns []row.Column, direction, limit string) ([][]string, error) {
+func (s *Source) positions(ctx context.Context, doing string, range_ []condition, columns []row.Column, direction, limit string) ([][]string, error) {
 	var names, order []string
 	for _, c := range columns {
 		names = append(names, quote(c.Name))

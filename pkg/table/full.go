@@ -1,0 +1,64 @@
+package table
+
+import (
+	"context"
+	"database/sql/driver"
+
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+// ReadFull is ReadSource with payloads: payloads[i] is the JSON object of the
+// whole source row i of the batch, all columns in the table's order, invisible and
+// generated ones too. asString makes every value but NULL a string.
+func (p *Pair) ReadFull(ctx context.Context, ids []string, asString bool) (batch *row.Batch, payloads [][]byte, err error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	queries, err := p.byID(pl, &pl.full, ids)
+	if err != nil {
+		return nil, nil, p.src.explain(ctx, "read whole rows", err)
+	}
+	batch = row.NewBatch(&pl.mapping, row.Source, len(ids))
+	add := pl.full.rowOf(batch, pl.id)
+	names := pl.payloadNames()
+	err = p.src.read(ctx, "read whole rows", queries, one(p.src.checked(func(values []driver.Value) error {
+		if err := add(values); err != nil {
+			return err
+		}
+		body, err := pl.body(names, values, asString)
+		payloads = append(payloads, body)
+		return err
+	})))
+	return batch, payloads, p.failed(pl, err)
+}
+
+// payloadNames are the names of the payload's columns as JSON, with the colon.
+func (pl *plan) payloadNames() [][]byte {
+	names := make([][]byte, len(pl.payload))
+	text := row.Column{DataType: "varchar"}
+	for i, c := range pl.payload {
+		// Written as a text value, so that every name is valid JSON.
+		name, err := row.AppendJSON(nil, text, []byte(c.column.Name), true)
+		if err != nil {
+			panic("table: a column's name is no text: " + err.Error())
+		}
+		names[i] = append(name, ':')
+	}
+	return names
+}
+
+// body is the JSON object of a row.
+func (pl *plan) body(names [][]byte, values []driver.Value, asString bool) (body []byte, err error) {
+	body = append(body, '{')
+	for i, c := range pl.payload {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, names[i]...)
+		if body, err = row.AppendJSON(body, c.column, values[c.at], asString); err != nil {
+			return nil, err
+		}
+	}
+	return append(body, '}'), nil
+}

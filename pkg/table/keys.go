@@ -1,0 +1,164 @@
+package table
+
+import (
+	"cmp"
+	"context"
+	"database/sql/driver"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+// inQueries are the queries for the rows whose columns have one of the values in
+// args, which are len(columns) for each row.
+func inQueries(s *side, l *list, columns []keyBound, args []driver.Value) []query {
+	width := len(columns)
+	var queries []query
+	for _, piece := range split(len(args) / width) {
+		values := slices.Clone(args[piece.from*width : piece.to*width])
+		for range piece.size - (piece.to - piece.from) {
+			values = append(values, args[(piece.to-1)*width:piece.to*width]...)
+		}
+		where, args := s.where([]condition{{inList(columns, piece.size), values}})
+		queries = append(queries, query{"SELECT " + l.sql() + " FROM " + quote(s.o.Table) + where, args})
+	}
+	return queries
+}
+
+// inList is the condition with n parameters. Rows of several columns are spelled
+// as AND and OR, which every optimizer turns into ranges of an index.
+func inList(columns []keyBound, n int) string {
+	if len(columns) == 1 {
+		return columns[0].column + " IN (" + repeat(columns[0].param, ", ", n) + ")"
+	}
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		parts[i] = c.column + " = " + c.param
+	}
+	return "(" + repeat("("+strings.Join(parts, " AND ")+")", " OR ", n) + ")"
+}
+
+func repeat(s, separator string, n int) string {
+	return strings.Repeat(s+separator, n-1) + s
+}
+
+// ReadDestination reads the destination rows that have one of keys, and possibly
+// others whose keys are equal to one for the column's collation: the caller
+// matches by row.Compare. Keys that no row can have (NULL, 'abc' for an INT) are
+// not asked for.
+func (p *Pair) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	args, err := pl.keyArgs(keys)
+	if err != nil {
+		return nil, p.des.explain(ctx, "read rows by key", err)
+	}
+	batch := row.NewBatch(&pl.mapping, row.Destination, len(keys))
+	queries := inQueries(p.des, &pl.des, pl.desKeys, args)
+	once := pl.once(p.des.checked(pl.des.rowOf(batch, row.Column{})), len(queries))
+	return batch, p.failed(pl, p.des.read(ctx, "read rows by key", queries, once))
+}
+
+// once keeps a row out that an earlier query has brought: for a collation without
+// case 'abc' in one list and 'ABC' in another find the same rows. The first query
+// that finds a key finds all rows that have it.
+func (pl *plan) once(t take, queries int) func(int) take {
+	rules := pl.mapping.Keys()
+	exact := !slices.ContainsFunc(rules, func(r row.Rule) bool { return !isInteger(r.Destination()) })
+	if queries < 2 || exact {
+		return one(t)
+	}
+	seen := map[string]int{}
+	var scratch []byte
+	return func(i int) take {
+		return func(values []driver.Value) error {
+			scratch = scratch[:0]
+			for k, at := range pl.des.keys {
+				if values[at] == nil {
+					continue
+				}
+				from := len(scratch)
+				var err error
+				if scratch, err = rules[k].AppendDestination(scratch, values[at]); err != nil {
+					return t(values) // which says so with more words
+				}
+				scratch = binary.BigEndian.AppendUint64(scratch, uint64(len(scratch)-from))
+			}
+			if first, known := seen[string(scratch)]; known && first != i {
+				return nil
+			} else if !known {
+				seen[string(scratch)] = i
+			}
+			return t(values)
+		}
+	}
+}
+
+// keyArgs are the values to bind for keys, sorted as an index would be, which
+// saves a tenth of the time, and each once.
+func (pl *plan) keyArgs(keys []row.Key) ([]driver.Value, error) {
+	rules := pl.mapping.Keys()
+	width := len(rules)
+	flat := make([]any, 0, len(keys)*width)
+	for _, k := range keys {
+		var err error
+		if flat, err = k.AppendArgs(flat, row.Destination, rules); err != nil && !errors.Is(err, row.ErrImpossibleKey) {
+			return nil, err
+		}
+	}
+	order := make([]int, len(flat)/width)
+	for i := range order {
+		order[i] = i
+	}
+	byArgs := func(a, b int) int {
+		for i := range width {
+			if c := compareArgs(flat[a*width+i], flat[b*width+i]); c != 0 {
+				return c
+			}
+		}
+		return 0
+	}
+	slices.SortFunc(order, byArgs)
+	order = slices.CompactFunc(order, func(a, b int) bool { return byArgs(a, b) == 0 })
+	args := make([]driver.Value, 0, len(order)*width)
+	for _, i := range order {
+		for _, v := range flat[i*width : i*width+width] {
+			args = append(args, v)
+		}
+	}
+	return args, nil
+}
+
+// compareArgs orders two values of one column.
+func compareArgs(a, b any) int {
+	switch a := a.(type) {
+	case int64:
+		if b, ok := b.(int64); ok {
+			return cmp.Compare(a, b)
+		}
+	case uint64:
+		if b, ok := b.(uint64); ok {
+			return cmp.Compare(a, b)
+		}
+	case float64:
+		if b, ok := b.(float64); ok {
+			return cmp.Compare(a, b)
+		}
+	case string:
+		if b, ok := b.(string); ok {
+			return strings.Compare(a, b)
+		}
+	case []byte:
+		if b, ok := b.([]byte); ok {
+			return slices.Compare(a, b)
+		}
+	}
+	// A DECIMAL's values are integers and texts: any order will do.
+	return strings.Compare(fmt.Sprintf("%T%v", a, a), fmt.Sprintf("%T%v", b, b))
+}
