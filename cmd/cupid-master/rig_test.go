@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -230,7 +231,11 @@ func execute(t testing.TB, path string, args ...string) (string, int) {
 }
 
 func (r *rig) status(args ...string) (statusReply, error) {
-	out, code := r.command(append([]string{"status", "-json", "-config", r.path}, args...)...)
+	ask := []string{"status", "-json", "-config", r.path}
+	if slices.Contains(args, "-dry-run") {
+		ask = append(ask, "-dry-run")
+	}
+	out, code := r.command(ask...)
 	var s statusReply
 	if code != 0 {
 		return s, fmt.Errorf("status: exit code %d: %s", code, out)

@@ -46,7 +46,7 @@ func (w *worker) callback(ctx context.Context) (func(context.Context) error, fun
 	open := closers{q.Close, func() error { client.Close(); return nil }}
 	destinations, pairs := w.destinations(client)
 	c := callback.New(callback.Config{
-		Destinations: destinations, Queue: durable{q}, Alerts: tell, Settle: w.config.Settle(),
+		Destinations: destinations, Queue: durable{q}, Limit: w.config.QueueLimit, Alerts: tell, Settle: w.config.Settle(),
 		Idle: w.config.CallbackWorkerInterval(), FailedAttempts: w.config.Notify.FailedAttempt, Hold: w.orders.DryRun,
 		Step: w.session.Step, Draining: w.session.Draining(), Log: w.log,
 	})

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+	_ "time/tzdata" // zones by name, on machines without zone files
 
 	"github.com/rs/zerolog"
 

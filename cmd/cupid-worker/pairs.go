@@ -31,9 +31,13 @@ func pairOptions(c *config.Config, p config.Pair, conns int) table.PairOptions {
 
 func sourceOptions(c *config.Config, p config.Pair, conns int) table.SideOptions {
 	s := p.Source
+	updateColumn := s.UpdateColumn
+	if !s.Update {
+		updateColumn = "" // the original allowed the key to stay with update false
+	}
 	return table.SideOptions{
 		Name: p.Name + ": src", DSN: s.DSN.With(s.User, s.Password), Table: s.Table, By: s.ByColumn,
-		IDColumn: s.IDColumn, UpdateColumn: s.UpdateColumn, UpdateFormat: s.UpdateTimeFormat, Where: s.Where,
+		IDColumn: s.IDColumn, UpdateColumn: updateColumn, UpdateFormat: s.UpdateTimeFormat, Where: s.Where,
 		TimeZone: s.TimeZone, QueryTimeout: c.QueryTimeout(), ConnectTimeout: c.ConnectTimeout(), MaxConns: conns,
 	}
 }
