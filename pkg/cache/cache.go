@@ -204,7 +204,8 @@ func (f *File[T]) read(path string) (value T, reason string, err error) {
 	if err != nil {
 		return value, "", err
 	}
-	return decode[T](text)
+	value, reason = decode[T](text)
+	return value, reason, nil
 }
 
 // setAside gives a file a name that no file has.
@@ -248,16 +249,16 @@ func encode(value any) ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-func decode[T any](text []byte) (value T, reason string, err error) {
+func decode[T any](text []byte) (value T, reason string) {
 	data, reason := open(text)
 	if reason != "" {
-		return value, reason, nil
+		return value, reason
 	}
 	if err := json.Unmarshal(data, &value); err != nil {
 		var zero T
-		return zero, "holds another kind of value: " + err.Error(), nil
+		return zero, "holds another kind of value: " + err.Error()
 	}
-	return value, "", nil
+	return value, ""
 }
 
 // open takes the data out of the envelope, or says what is wrong with it.

@@ -39,7 +39,7 @@ func NewFaulty[T any](path string, steps *Steps) *File[T] {
 func (f *File[T]) SetNow(now func() time.Time) { f.now = now }
 
 // Decode reads the content of a file.
-func Decode[T any](text []byte) (T, string, error) { return decode[T](text) }
+func Decode[T any](text []byte) (T, string) { return decode[T](text) }
 
 // Encode makes the content of a file.
 func Encode(value any) ([]byte, error) { return encode(value) }

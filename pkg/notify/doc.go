@@ -40,6 +40,7 @@
 //
 // # Failures
 //
+// The answer of a service is judged here and not by shoutrrr alone, whose Telegram client takes no answer for a success.
 // Send returns an [Error]. No text of it shows a key, a token, a password or the path and query of a URL, whatever the
 // service answered. A redirect is a failure. An answer is read up to 64 KiB. A Send without a deadline gets one of
 // 15 seconds. HTTP requests go through the proxy that the environment names, as Telegram and Slack need it in places.

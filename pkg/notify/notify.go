@@ -81,17 +81,19 @@ func New(rawURL secret.String) (Sender, error) {
 		return nil, fmt.Errorf("%w: it does not begin with a service, such as wecom://", ErrURL)
 	}
 
-	scheme, _, _ := strings.Cut(u.Scheme, "+")
+	scheme, _, combined := strings.Cut(u.Scheme, "+")
 	hide := secretsOf(u)
 	var s Sender
-	switch scheme {
-	case "dingtalk":
+	switch {
+	case combined:
+		s, err = newShoutrrr(u, hide)
+	case scheme == "dingtalk":
 		s, err = newDingTalk(u, hide)
-	case "serverchan":
+	case scheme == "serverchan":
 		s, err = newServerChan(u, hide)
-	case "pushbear":
+	case scheme == "pushbear":
 		s, err = newPushBear(u, hide)
-	case "smtp":
+	case scheme == "smtp":
 		s, err = newMail(u, hide)
 	default:
 		s, err = newShoutrrr(u, hide)

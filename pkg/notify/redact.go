@@ -21,6 +21,12 @@ var publicParameters = map[string]bool{
 	"method": true, "disabletls": true, "scheme": true, "parsemode": true, "priority": true, "markdown": true,
 }
 
+// publicWords stand where a key could be and are none: Slack's and Telegram's URLs hold them.
+var publicWords = map[string]bool{"hook": true, "webhook": true, "xoxb": true, "xoxp": true, "xoxa": true, "telegram": true}
+
+// minPart is the length from which a part of a key is taken for a secret of its own.
+const minPart = 8
+
 // urlPattern finds URLs in the texts of others; whatever follows the host may be a token.
 var urlPattern = regexp.MustCompile(`(https?://)(?:[^\s"'/?#@]*@)?([^\s"'/?#]+)[^\s"']*`)
 
@@ -48,9 +54,15 @@ func secretsOf(u *url.URL) []secret.String {
 
 	var list []secret.String
 	for _, text := range texts {
-		// Telegram's host is the constant word "telegram", Slack's "webhook".
-		if text != "" && text != u.Scheme && text != "webhook" {
+		if text != "" && text != u.Scheme && !publicWords[text] {
 			list = append(list, secret.New(text))
+		}
+		// A service may put the parts of a key into a path of its own, as Slack does.
+		parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("-:_.", r) })
+		for _, part := range append(parts, strings.Fields(text)...) { // Fields for "Bearer <key>"
+			if len(part) >= minPart && !publicWords[part] {
+				list = append(list, secret.New(part))
+			}
 		}
 	}
 	return list
@@ -79,10 +91,10 @@ func failure(ctx context.Context, service string, err error, hide []secret.Strin
 			out.cause = cause
 		}
 	}
-	switch out.cause {
-	case context.DeadlineExceeded:
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		out.Reason = "no answer in time"
-	case context.Canceled:
+	case errors.Is(err, context.Canceled):
 		out.Reason = "cancelled"
 	default:
 		out.Reason = clean(err.Error(), hide)

@@ -1,9 +1,13 @@
 package notify
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -32,22 +36,24 @@ type service struct {
 	// title: the service has a title of its own; else it becomes the first line.
 	title bool
 	limit Limit
+	// check judges an answer with status 2xx that the service of shoutrrr takes for a success; nil takes it too.
+	check func(body []byte) error
 }
 
 // services are the services of shoutrrr that are offered.
 var services = map[string]service{
 	// https://developer.work.weixin.qq.com/document/path/91770: 2048 bytes of text, 20 messages a minute.
-	"wecom": {func() types.Service { return &wecom.Service{} }, 2048, false, Limit{20, time.Minute}},
+	"wecom": {func() types.Service { return &wecom.Service{} }, 2048, false, Limit{20, time.Minute}, nil},
 	// https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot: 100 a minute; the size is shoutrrr's.
-	"lark":       {func() types.Service { return &lark.Service{} }, 4096, true, Limit{100, time.Minute}},
-	"slack":      {func() types.Service { return &slack.Service{} }, 12000, true, Limit{60, time.Minute}},
-	"telegram":   {func() types.Service { return &telegram.Service{} }, 3000, true, Limit{20, time.Minute}},
-	"teams":      {func() types.Service { return &teams.Service{} }, 20000, true, Limit{}},
-	"mattermost": {func() types.Service { return &mattermost.Service{} }, 3800, true, Limit{}},
-	"bark":       {func() types.Service { return &bark.Service{} }, 3000, true, Limit{}},
-	"gotify":     {func() types.Service { return &gotify.Service{} }, 20000, true, Limit{}},
-	"ntfy":       {func() types.Service { return &ntfy.Service{} }, 4000, true, Limit{}},
-	"generic":    {func() types.Service { return &generic.Service{} }, 64 << 10, true, Limit{}},
+	"lark":       {func() types.Service { return &lark.Service{} }, 4096, true, Limit{100, time.Minute}, nil},
+	"slack":      {func() types.Service { return &slack.Service{} }, 12000, true, Limit{60, time.Minute}, nil},
+	"telegram":   {func() types.Service { return &telegram.Service{} }, 3000, true, Limit{20, time.Minute}, telegramOK},
+	"teams":      {func() types.Service { return &teams.Service{} }, 20000, true, Limit{}, nil},
+	"mattermost": {func() types.Service { return &mattermost.Service{} }, 3800, true, Limit{}, nil},
+	"bark":       {func() types.Service { return &bark.Service{} }, 3000, true, Limit{}, nil},
+	"gotify":     {func() types.Service { return &gotify.Service{} }, 20000, true, Limit{}, nil},
+	"ntfy":       {func() types.Service { return &ntfy.Service{} }, 4000, true, Limit{}, nil},
+	"generic":    {func() types.Service { return &generic.Service{} }, 64 << 10, true, Limit{}, nil},
 }
 
 // shoutrrr sends through a service of shoutrrr.
@@ -154,14 +160,81 @@ func (s *shoutrrr) send(ctx context.Context, m Message) error {
 	if !ok {
 		panic("notify: service " + s.name + " takes no HTTP client")
 	}
-	setter.SetHTTPClient(newClient(ctx, s.endpoint))
+	var seen record
+	setter.SetHTTPClient(seen.watch(newClient(ctx, s.endpoint)))
 
-	if !s.title {
-		return out.Send(plainText(m, s.maxBytes), &types.Params{})
-	}
 	params := types.Params{}
-	if title := oneLine(m.Title); title != "" {
-		params.SetTitle(cut(title, 200))
+	text := plainText(m, s.maxBytes)
+	if s.title {
+		text = cut(m.Text, s.maxBytes)
+		if title := oneLine(m.Title); title != "" {
+			params.SetTitle(cut(title, 200))
+		}
 	}
-	return out.Send(cut(m.Text, s.maxBytes), &params)
+	err = out.Send(text, &params)
+	return seen.verdict(err, s.check)
+}
+
+// record is what the requests of one Send came to. Telegram's service says success when there was no answer at all or
+// one that is no JSON, and some drop the error that holds when to come back; so the last word is had here.
+type record struct {
+	err  error // the first failure of a request
+	body []byte
+}
+
+// watch returns c with its outcomes recorded.
+func (r *record) watch(c client) client {
+	return func(req *http.Request) (*http.Response, error) {
+		resp, err := c(req)
+		if err != nil {
+			r.fail(err)
+			return nil, err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			r.fail(err)
+			return nil, fmt.Errorf("read answer: %w", err)
+		}
+		if resp.StatusCode < 200 || resp.StatusCode >= 300 {
+			r.fail(&answerError{reason: fmt.Sprintf("answered %s %q", resp.Status, cut(string(body), 200))})
+		}
+		r.body = body
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		return resp, nil
+	}
+}
+
+func (r *record) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// verdict is the outcome of a Send that shoutrrr says ended with err.
+func (r *record) verdict(err error, check func([]byte) error) error {
+	switch {
+	case r.err != nil:
+		return r.err
+	case err != nil:
+		return err
+	case check != nil:
+		return check(r.body)
+	}
+	return nil
+}
+
+// telegramOK reads the answer of the Bot API, https://core.telegram.org/bots/api#making-requests.
+func telegramOK(body []byte) error {
+	var answer struct {
+		OK          bool   `json:"ok"`
+		Description string `json:"description"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return fmt.Errorf("decode answer: %w", err)
+	}
+	if !answer.OK {
+		return &answerError{reason: "refused: " + answer.Description}
+	}
+	return nil
 }

@@ -31,6 +31,7 @@ var roles = map[string]func(arg string) int{
 	"env":       func(string) int { fmt.Println(strings.Join(os.Environ(), "\n")); return 0 },
 	"eof":       untilEndOfFile,
 	"titled":    titled,
+	"retitled":  retitled,
 	"lines":     manyLines,
 	"long":      longLine,
 	"parent":    parent,
@@ -87,6 +88,15 @@ func titled(title string) int {
 	}
 	fmt.Println("titled")
 	block()
+	return 0
+}
+
+func retitled(title string) int {
+	before := os.Args[0]
+	if err := process.Retitle(title); err != nil {
+		return 1
+	}
+	fmt.Println(before, os.Getpid(), strings.Join(os.Args, ","))
 	return 0
 }
 
@@ -147,7 +157,7 @@ func deaf(string) int {
 
 // leaver leaves a process behind that holds standard output.
 func leaver(string) int {
-	cmd := exec.Command(os.Args[0]) //nolint:noctx // It is to outlive this process.
+	cmd := exec.Command(os.Args[0]) // without a context: it is to outlive this process
 	cmd.Env = append(os.Environ(), roleVariable+"=block")
 	cmd.Stdout = os.Stdout
 	if err := cmd.Start(); err != nil {

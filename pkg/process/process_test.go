@@ -3,6 +3,7 @@ package process_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -160,6 +161,15 @@ func TestTitle(t *testing.T) {
 	comm, err := os.ReadFile(filepath.Join(dir, "comm"))
 	if got := strings.TrimSpace(string(comm)); got != title[:15] || err != nil {
 		t.Errorf("comm: got %q, %v, want %q", got, err, title[:15])
+	}
+}
+
+func TestRetitleKeepsProcessAndArguments(t *testing.T) {
+	const title = "cupid: master"
+	child, lines := start(t, "retitled", title, nil)
+	want := fmt.Sprintf("%s %d %s,%s", title, child.Pid(), title, title)
+	if got := next(t, lines); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -45,28 +45,28 @@ func edit(t *testing.T, path, statement string) {
 }
 
 // made returns the path of a closed queue with n records of group g.
-func made(t testing.TB, n int) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "q.db")
-	q := open(t, path, queue.Options{})
-	mustPut(t, q, puts("g", 0, n))
-	closeQueue(t, q)
+func made(tb testing.TB, n int) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "q.db")
+	q := open(tb, path, queue.Options{})
+	mustPut(tb, q, puts("g", 0, n))
+	closeQueue(tb, q)
 	return path
 }
 
-func readFile(t testing.TB, path string) []byte {
-	t.Helper()
+func readFile(tb testing.TB, path string) []byte {
+	tb.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
 
-func writeFile(t testing.TB, path string, data []byte) {
-	t.Helper()
+func writeFile(tb testing.TB, path string, data []byte) {
+	tb.Helper()
 	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -137,37 +137,37 @@ func TestUselessFileIsKeptAndReplaced(t *testing.T) {
 		garbage[i] = byte(rand.Uint32())
 	}
 	for name, test := range map[string]struct {
-		spoil  func(t *testing.T, path string)
-		reason string
+		content func(good []byte) []byte // or
+		edit    string
+		reason  string
 		// rescued is the least number of the 1000 records that must be in the new file.
 		rescued int
 	}{
-		"zero bytes": {func(t *testing.T, path string) { writeFile(t, path, nil) }, "empty", 0},
-		"garbage":    {func(t *testing.T, path string) { writeFile(t, path, garbage) }, "not a database", 0},
-		"short":      {func(t *testing.T, path string) { writeFile(t, path, []byte("{}")) }, "not a database", 0},
-		"truncated": {func(t *testing.T, path string) {
-			data := readFile(t, path)
-			writeFile(t, path, data[:len(data)*3/4])
-		}, "malformed", 100},
-		"truncated in a page": {func(t *testing.T, path string) {
-			data := readFile(t, path)
-			writeFile(t, path, data[:len(data)-1000])
-		}, "integrity check", 100},
-		"newer schema": {func(t *testing.T, path string) { edit(t, path, "PRAGMA user_version = 2") }, "schema version 2 is newer", 0},
-		"foreign":      {func(t *testing.T, path string) { edit(t, path, "PRAGMA application_id = 7") }, "another application", 1000},
-		"no index":     {func(t *testing.T, path string) { edit(t, path, "DROP INDEX record_due") }, "schema", 1000},
-		"no table":     {func(t *testing.T, path string) { edit(t, path, "DROP TABLE record") }, "schema", 0},
-		"index without rows": {func(t *testing.T, path string) {
-			edit(t, path, `PRAGMA writable_schema = ON;
-				UPDATE sqlite_schema SET sql = 'CREATE INDEX record_due ON record (grp, due) WHERE due < 0' WHERE name = 'record_due';
-				PRAGMA writable_schema = RESET; REINDEX record_due; PRAGMA writable_schema = ON;
-				UPDATE sqlite_schema SET sql = 'CREATE INDEX record_due ON record (grp, due)' WHERE name = 'record_due'`)
-		}, "record_due", 1000},
+		"zero bytes":          {content: func([]byte) []byte { return nil }, reason: "empty"},
+		"garbage":             {content: func([]byte) []byte { return garbage }, reason: "not a database"},
+		"short":               {content: func([]byte) []byte { return []byte("{}") }, reason: "not a database"},
+		"truncated":           {content: func(good []byte) []byte { return good[:len(good)*3/4] }, reason: "malformed", rescued: 100},
+		"truncated in a page": {content: func(good []byte) []byte { return good[:len(good)-1000] }, reason: "integrity check", rescued: 100},
+		"newer schema":        {edit: "PRAGMA user_version = 2", reason: "schema version 2 is newer"},
+		"foreign":             {edit: "PRAGMA application_id = 7", reason: "another application", rescued: 1000},
+		"no index":            {edit: "DROP INDEX record_due", reason: "schema", rescued: 1000},
+		"no table":            {edit: "DROP TABLE record", reason: "schema"},
+		"index without rows": {
+			edit: `PRAGMA writable_schema = ON;
+			UPDATE sqlite_schema SET sql = 'CREATE INDEX record_due ON record (grp, due) WHERE due < 0' WHERE name = 'record_due';
+			PRAGMA writable_schema = RESET; REINDEX record_due; PRAGMA writable_schema = ON;
+			UPDATE sqlite_schema SET sql = 'CREATE INDEX record_due ON record (grp, due)' WHERE name = 'record_due'`,
+			reason: "record_due", rescued: 1000,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := made(t, 1000)
-			test.spoil(t, path)
+			if test.content != nil {
+				writeFile(t, path, test.content(readFile(t, path)))
+			} else {
+				edit(t, path, test.edit)
+			}
 			spoilt := readFile(t, path)
 			var r told
 			q := open(t, path, r.options())

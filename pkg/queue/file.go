@@ -166,7 +166,8 @@ func buildIn(ctx context.Context, d *database, fill func(*database) (int, int, e
 		"PRAGMA synchronous = OFF",
 		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
 		fmt.Sprintf("PRAGMA user_version = %d", schemaVersion),
-		schema,
+		strings.Join(schema, ";"),
+		"INSERT INTO meta (id, seq) VALUES (1, 0)",
 	} {
 		if err := d.exec(ctx, s); err != nil {
 			return 0, 0, err

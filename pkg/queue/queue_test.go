@@ -22,24 +22,24 @@ var base = time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)
 // late is after every due time in these tests.
 var late = base.AddDate(1, 0, 0)
 
-func open(t testing.TB, path string, opt queue.Options) *queue.Queue {
-	t.Helper()
-	q, err := queue.Open(t.Context(), path, opt)
+func open(tb testing.TB, path string, opt queue.Options) *queue.Queue {
+	tb.Helper()
+	q, err := queue.Open(tb.Context(), path, opt)
 	if err != nil {
-		t.Fatalf("Open: %v", err)
+		tb.Fatalf("Open: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := q.Close(); err != nil {
-			t.Errorf("Close: %v", err)
+			tb.Errorf("Close: %v", err)
 		}
 	})
 	return q
 }
 
-func closeQueue(t testing.TB, q *queue.Queue) {
-	t.Helper()
+func closeQueue(tb testing.TB, q *queue.Queue) {
+	tb.Helper()
 	if err := q.Close(); err != nil {
-		t.Fatalf("Close: %v", err)
+		tb.Fatalf("Close: %v", err)
 	}
 }
 
@@ -54,24 +54,25 @@ func puts(group string, from, to int) []queue.Put {
 	return list
 }
 
-func mustPut(t testing.TB, q *queue.Queue, list []queue.Put) {
-	t.Helper()
-	if err := q.Put(t.Context(), list); err != nil {
-		t.Fatalf("Put: %v", err)
+func mustPut(tb testing.TB, q *queue.Queue, list []queue.Put) {
+	tb.Helper()
+	if err := q.Put(tb.Context(), list); err != nil {
+		tb.Fatalf("Put: %v", err)
 	}
 }
 
-func mustDue(t testing.TB, q *queue.Queue, group string, limit int) []queue.Record {
-	t.Helper()
-	got, err := q.Due(t.Context(), group, late, limit, nil)
+func mustDue(tb testing.TB, q *queue.Queue, group string, limit int) []queue.Record {
+	tb.Helper()
+	got, err := q.Due(tb.Context(), group, late, limit, nil)
 	if err != nil {
-		t.Fatalf("Due: %v", err)
+		tb.Fatalf("Due: %v", err)
 	}
 	return got
 }
 
 func TestQueue(t *testing.T) {
 	queuetest.Run(t, func(t *testing.T) queuetest.Store {
+		t.Helper()
 		return open(t, filepath.Join(t.TempDir(), "q.db"), queue.Options{Limit: queuetest.Limit})
 	})
 }

@@ -52,7 +52,7 @@ func each(ctx context.Context, stmt *sqlx.Stmt, fn func(stored) bool, args ...an
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // Err has told
 	for rows.Next() {
 		s, err := scan(rows)
 		if err != nil {
@@ -163,18 +163,23 @@ func (q *Queue) Get(ctx context.Context, group, key string) (Record, bool, error
 
 // NextDue returns the earliest Due of a group; false if the group is empty.
 func (q *Queue) NextDue(ctx context.Context, group string) (time.Time, bool, error) {
-	return q.first(ctx, "read next due time", group, func(d *database) *sqlx.Stmt { return d.nextDue })
+	return q.first(ctx, "read next due time", func(ctx context.Context, d *database, ms *int64) error {
+		return d.nextDue.GetContext(ctx, ms, group)
+	})
 }
 
 // Oldest returns the earliest FirstSeen of a group; false if the group is empty.
 func (q *Queue) Oldest(ctx context.Context, group string) (time.Time, bool, error) {
-	return q.first(ctx, "read oldest record", group, func(d *database) *sqlx.Stmt { return d.oldest })
+	return q.first(ctx, "read oldest record", func(ctx context.Context, d *database, ms *int64) error {
+		return d.oldest.GetContext(ctx, ms, group)
+	})
 }
 
-func (q *Queue) first(ctx context.Context, what, group string, stmt func(*database) *sqlx.Stmt) (t time.Time, ok bool, err error) {
+// first returns the one time that get reads, false if it finds no row.
+func (q *Queue) first(ctx context.Context, what string, get func(context.Context, *database, *int64) error) (t time.Time, ok bool, err error) {
 	err = q.do(ctx, what, func(ctx context.Context, d *database) error {
 		var ms int64
-		err := stmt(d).GetContext(ctx, &ms, group)
+		err := get(ctx, d, &ms)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

@@ -59,7 +59,7 @@ func (r *rescuer) copy(ctx context.Context, from *database, order string) error 
 	if err != nil {
 		return nil
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		s, err := scan(rows)
 		if err != nil || (order == "DESC" && s.rowid <= r.last) {

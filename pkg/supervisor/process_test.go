@@ -61,7 +61,7 @@ func newHouse(t *testing.T, kinds []string, change func(*supervisor.Config)) *ho
 	h := &house{t: t, heard: map[int][]string{}}
 	config := supervisor.Config{
 		Starter: starter(""), Handler: h, Log: zerolog.Nop(),
-		HeartbeatTimeout: time.Second, QuitTimeout: 300 * time.Millisecond,
+		QuitTimeout: 300 * time.Millisecond,
 	}
 	for _, kind := range kinds {
 		config.Slots = append(config.Slots, supervisor.Slot{Role: kind, Title: "cupid: " + kind})
@@ -95,6 +95,7 @@ func (h *house) Ready(slot int, _ uint64) { h.note(slot, "ready") }
 func (h *house) Message(slot int, _ uint64, env ipc.Envelope) {
 	h.note(slot, fmt.Sprint(env.Type, env.ID))
 }
+
 func (h *house) Gone(slot int, _ uint64, reason string, _ bool) {
 	h.note(slot, "gone: "+reason)
 }
@@ -126,9 +127,10 @@ func (h *house) until(slot int, what string, ok func(supervisor.SlotStatus) bool
 
 func ready(status supervisor.SlotStatus) bool { return status.State == "ready" }
 
-// stopWithin stops the pool and fails when that takes too long or leaves a process.
-func (h *house) stopWithin(limit time.Duration) {
+// stop stops the pool and fails when that takes longer than the design allows, or leaves a process.
+func (h *house) stop() {
 	h.t.Helper()
+	const limit = 1500 * time.Millisecond
 	var pids []int
 	for _, status := range h.pool.Status() {
 		if status.Pid != 0 {
@@ -174,7 +176,7 @@ func TestKilledWorkerIsReplacedAtOnce(t *testing.T) {
 	if got := h.of(0); !slices.Equal(got, []string{"ready", "gone: signal: killed", "ready"}) {
 		t.Errorf("heard %q", got)
 	}
-	h.stopWithin(1500 * time.Millisecond)
+	h.stop()
 }
 
 func TestWorkersWithFaultsStopNobodyElse(t *testing.T) {
@@ -185,7 +187,6 @@ func TestWorkersWithFaultsStopNobodyElse(t *testing.T) {
 		{"no-json", "frame holds no valid envelope"},
 		{"silent", "no hello within 2s"},
 		{"crash", "exit status 2"},
-		{"missing-role", ""},
 	}
 	kinds := []string{"good"}
 	for _, test := range tests {
@@ -193,33 +194,30 @@ func TestWorkersWithFaultsStopNobodyElse(t *testing.T) {
 	}
 	h := newHouse(t, kinds, func(c *supervisor.Config) { c.ReadyTimeout = 2 * time.Second })
 	for i, test := range tests {
-		if test.want == "" {
-			continue
-		}
 		status := h.until(i+1, "replaced", func(s supervisor.SlotStatus) bool { return s.Restarts > 0 })
-		if !strings.Contains(status.LastExit, test.want) || !strings.Contains(status.LastExit, "") {
+		if !strings.Contains(status.LastExit, test.want) {
 			t.Errorf("%s: last exit %q, want %q", test.kind, status.LastExit, test.want)
 		}
 	}
 	if got := h.until(0, "ready", ready); got.Generation != 1 {
 		t.Errorf("the good worker: got %+v", got)
 	}
-	h.stopWithin(1500 * time.Millisecond)
+	h.stop()
 }
 
 func TestFloodDoesNotCrowdOutTheOthers(t *testing.T) {
-	h := newHouse(t, []string{"flood", "good"}, nil)
+	h := newHouse(t, []string{"flood", "good"}, func(c *supervisor.Config) { c.HeartbeatTimeout = 3 * time.Second })
 	h.until(1, "ready", ready)
 	h.until(0, "ready", ready)
 	h.strike(1, syscall.SIGKILL)
 	h.until(1, "replaced", func(s supervisor.SlotStatus) bool { return s.Generation == 2 && ready(s) })
-	<-time.After(2 * time.Second) // longer than a heartbeat may be late
+	<-time.After(4 * time.Second) // longer than a heartbeat may be late
 	for slot, want := range []uint64{1, 2} {
 		if got := h.pool.Status()[slot]; got.Generation != want || !ready(got) {
 			t.Errorf("got %+v, want generation %d ready", got, want)
 		}
 	}
-	h.stopWithin(1500 * time.Millisecond)
+	h.stop()
 }
 
 func TestAllThatAWorkerSaidComesBeforeItsEnd(t *testing.T) {
@@ -232,7 +230,7 @@ func TestAllThatAWorkerSaidComesBeforeItsEnd(t *testing.T) {
 }
 
 func TestStoppedWorkerIsReplacedAndHoldsUpNothing(t *testing.T) {
-	h := newHouse(t, []string{"good", "good", "ignores-term"}, nil)
+	h := newHouse(t, []string{"good", "good", "ignores-term"}, func(c *supervisor.Config) { c.HeartbeatTimeout = time.Second })
 	for slot := range 3 {
 		h.until(slot, "ready", ready)
 	}
@@ -242,7 +240,7 @@ func TestStoppedWorkerIsReplacedAndHoldsUpNothing(t *testing.T) {
 		t.Errorf("last exit: got %q, want %q", status.LastExit, want)
 	}
 	h.strike(1, syscall.SIGSTOP)
-	h.stopWithin(1500 * time.Millisecond)
+	h.stop()
 }
 
 func TestHungWorkerLeavesItsStacks(t *testing.T) {
@@ -288,7 +286,7 @@ func TestReloadOfProcesses(t *testing.T) {
 			t.Errorf("slot %d was not renewed", slot)
 		}
 	}
-	h.stopWithin(1500 * time.Millisecond)
+	h.stop()
 }
 
 // beMaster is a master in a process of its own, which the test kills.
@@ -338,5 +336,5 @@ func TestG8NoWorkerOutlivesItsMaster(t *testing.T) {
 		}
 	}
 	_ = first.Wait()
-	h.stopWithin(1500 * time.Millisecond)
+	h.stop()
 }

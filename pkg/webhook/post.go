@@ -85,7 +85,7 @@ func (c *Client) post(ctx context.Context, r Request, now time.Time) Outcome {
 		return fail(err)
 	}
 	// The transport is used without http.Client, which would follow redirects and put the URL into error texts.
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.transport.RoundTrip(req) //nolint:bodyclose // readAnswer closes it
 	if err != nil {
 		return fail(explain(ctx, err))
 	}

@@ -22,7 +22,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
 	for _, test := range []struct {
 		name string
-		run  func(*testing.T, Store)
+		run  func(world)
 	}{
 		{"DueByTime", testDueByTime},
 		{"DueSkipsWithoutCounting", testDueSkips},
@@ -43,9 +43,15 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			test.run(t, open(t))
+			test.run(world{t, open(t)})
 		})
 	}
+}
+
+// world is what one test has for itself.
+type world struct {
+	t     *testing.T
+	store Store
 }
 
 func put(t *testing.T, s Store, puts ...queue.Put) {
@@ -108,7 +114,8 @@ func wantDepth(t *testing.T, s Store, want int) {
 	}
 }
 
-func testDueByTime(t *testing.T, s Store) {
+func testDueByTime(w world) {
+	t, s := w.t, w.store
 	put(t, s, one("c", 3*time.Second), one("a", time.Second), one("b", 2*time.Second), one("d", 4*time.Second))
 	wantKeys(t, due(t, s, "g", base.Add(3*time.Second), 10), "a b c")
 	wantKeys(t, due(t, s, "g", base.Add(3*time.Second-time.Millisecond), 10), "a b")
@@ -121,7 +128,8 @@ func testDueByTime(t *testing.T, s Store) {
 	}
 }
 
-func testDueSkips(t *testing.T, s Store) {
+func testDueSkips(w world) {
+	t, s := w.t, w.store
 	put(t, s, one("a", 0), one("b", 1), one("c", 2*time.Millisecond), one("d", 3*time.Millisecond))
 	got, err := s.Due(t.Context(), "g", base.Add(time.Hour), 2, func(key string) bool { return key == "a" || key == "c" })
 	if err != nil {
@@ -130,7 +138,8 @@ func testDueSkips(t *testing.T, s Store) {
 	wantKeys(t, got, "b d")
 }
 
-func testGroups(t *testing.T, s Store) {
+func testGroups(w world) {
+	t, s := w.t, w.store
 	put(t, s, one("k", 0), queue.Put{Group: "h", Key: "k", Payload: []byte("other"), Due: base})
 	r := only(t, s)
 	apply(t, s, 1, queue.Change{Group: "g", Key: "k", Version: r.Version, Remove: true})
@@ -143,7 +152,8 @@ func testGroups(t *testing.T, s Store) {
 	}
 }
 
-func testNewestWins(t *testing.T, s Store) {
+func testNewestWins(w world) {
+	t, s := w.t, w.store
 	put(t, s, one("k", 0))
 	first := only(t, s)
 	apply(t, s, 1, queue.Change{Group: "g", Key: "k", Version: first.Version, Due: base.Add(time.Minute), Attempts: 7})
@@ -162,7 +172,8 @@ func testNewestWins(t *testing.T, s Store) {
 	wantDepth(t, s, 1)
 }
 
-func testTwice(t *testing.T, s Store) {
+func testTwice(w world) {
+	t, s := w.t, w.store
 	put(t, s, one("k", time.Second), queue.Put{Group: "g", Key: "k", Payload: []byte("later"), Due: base})
 	got := only(t, s)
 	if string(got.Payload) != "later" || !got.Due.Equal(base.Add(time.Second)) {
@@ -171,7 +182,8 @@ func testTwice(t *testing.T, s Store) {
 	wantDepth(t, s, 1)
 }
 
-func testZeroDue(t *testing.T, s Store) {
+func testZeroDue(w world) {
+	t, s := w.t, w.store
 	before := time.Now().Add(-time.Second)
 	put(t, s, queue.Put{Group: "g", Key: "k"})
 	got := due(t, s, "g", time.Now().Add(time.Second), 1)
@@ -180,7 +192,8 @@ func testZeroDue(t *testing.T, s Store) {
 	}
 }
 
-func testApply(t *testing.T, s Store) {
+func testApply(w world) {
+	t, s := w.t, w.store
 	put(t, s, one("a", 0), one("b", 1*time.Millisecond), one("c", 2*time.Millisecond))
 	got := due(t, s, "g", base.Add(time.Hour), 10)
 	apply(t, s, 3,
@@ -196,7 +209,8 @@ func testApply(t *testing.T, s Store) {
 	wantDepth(t, s, 2)
 }
 
-func testStale(t *testing.T, s Store) {
+func testStale(w world) {
+	t, s := w.t, w.store
 	put(t, s, one("k", 0))
 	old := only(t, s)
 	put(t, s, queue.Put{Group: "g", Key: "k", Payload: []byte("newer")})
@@ -213,7 +227,8 @@ func testStale(t *testing.T, s Store) {
 	wantDepth(t, s, 1)
 }
 
-func testReborn(t *testing.T, s Store) {
+func testReborn(w world) {
+	t, s := w.t, w.store
 	put(t, s, one("k", 0))
 	old := only(t, s)
 	apply(t, s, 1, queue.Change{Group: "g", Key: "k", Version: old.Version, Remove: true})
@@ -222,7 +237,8 @@ func testReborn(t *testing.T, s Store) {
 	wantDepth(t, s, 1)
 }
 
-func testKeys(t *testing.T, s Store) {
+func testKeys(w world) {
+	t, s := w.t, w.store
 	want := []string{"", "\x00", "\x00\x00", "a", "A", "a ", "\xff\xfe", "钥匙", "'; DROP TABLE record", "%_"}
 	for i, key := range want {
 		put(t, s, one(key, time.Duration(i)*time.Millisecond))
@@ -242,7 +258,8 @@ func testKeys(t *testing.T, s Store) {
 	wantDepth(t, s, 0)
 }
 
-func testPayload(t *testing.T, s Store) {
+func testPayload(w world) {
+	t, s := w.t, w.store
 	payload := []byte("before")
 	put(t, s, queue.Put{Group: "g", Key: "k", Payload: payload})
 	copy(payload, "after!")
@@ -256,7 +273,8 @@ func testPayload(t *testing.T, s Store) {
 	}
 }
 
-func testLargest(t *testing.T, s Store) {
+func testLargest(w world) {
+	t, s := w.t, w.store
 	want := queue.Put{
 		Group:   strings.Repeat("g", queue.MaxGroupBytes),
 		Key:     strings.Repeat("\xff", queue.MaxKeyBytes),
@@ -270,7 +288,8 @@ func testLargest(t *testing.T, s Store) {
 	}
 }
 
-func testTooLarge(t *testing.T, s Store) {
+func testTooLarge(w world) {
+	t, s := w.t, w.store
 	put(t, s, one("k", 0))
 	version := only(t, s).Version
 	for name, bad := range map[string]queue.Put{
@@ -305,7 +324,8 @@ func fill(t *testing.T, s Store) {
 	put(t, s, puts...)
 }
 
-func testFull(t *testing.T, s Store) {
+func testFull(w world) {
+	t, s := w.t, w.store
 	fill(t, s)
 	before := due(t, s, "g", base, 1)[0]
 	renew := queue.Put{Group: "g", Key: before.Key, Payload: []byte("new")}
@@ -326,13 +346,15 @@ func testFull(t *testing.T, s Store) {
 	wantDepth(t, s, Limit-1)
 }
 
-func testFullRenews(t *testing.T, s Store) {
+func testFullRenews(w world) {
+	t, s := w.t, w.store
 	fill(t, s)
 	put(t, s, queue.Put{Group: "g", Key: "7", Payload: []byte("new")})
 	wantDepth(t, s, Limit)
 }
 
-func testCanceled(t *testing.T, s Store) {
+func testCanceled(w world) {
+	t, s := w.t, w.store
 	gone := errors.New("gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
