@@ -28,14 +28,15 @@ func check(ctx context.Context, o options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	write := func(mark string, lines []string) {
+		for _, l := range lines {
+			_, _ = fmt.Fprintf(stdout, "  %s %s\n", mark, strings.ReplaceAll(l, "\n", "\n    "))
+		}
+	}
+	write("WARNING", s.dirWarnings())
 	faults := 0
 	for _, p := range r.Pairs {
 		_, _ = fmt.Fprintf(stdout, "%s\n", p.Pair)
-		write := func(mark string, lines []string) {
-			for _, l := range lines {
-				_, _ = fmt.Fprintf(stdout, "  %s %s\n", mark, strings.ReplaceAll(l, "\n", "\n    "))
-			}
-		}
 		write("·", p.Lines)
 		write("WARNING", p.Warnings)
 		write("FAULT", p.Faults)
@@ -55,6 +56,9 @@ func (s *setup) preflight(ctx context.Context, tell func(pair, text string)) err
 	r, err := s.checkDatabases(ctx)
 	if err != nil {
 		return err
+	}
+	for _, w := range s.dirWarnings() {
+		tell("", w)
 	}
 	var faults []error
 	for _, p := range r.Pairs {

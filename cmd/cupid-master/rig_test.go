@@ -31,6 +31,7 @@ type rig struct {
 	path     string         // of the configuration
 	config   map[string]any // as it is written
 	extra    []string       // arguments of the master
+	verbatim string         // the configuration, when it is not config
 }
 
 // columns of the test tables, on both sides.
@@ -92,6 +93,9 @@ func (r *rig) write() {
 	text, err := json.MarshalIndent(r.config, "", "  ")
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if r.verbatim != "" {
+		text = []byte(r.verbatim)
 	}
 	if err := os.WriteFile(r.path, text, 0o600); err != nil {
 		r.t.Fatal(err)

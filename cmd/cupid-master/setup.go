@@ -70,6 +70,15 @@ func stateDir(c *config.Config, o options) string {
 	return c.CacheFilePath
 }
 
+// dirWarnings says what works but should not stay so.
+func (s *setup) dirWarnings() []string {
+	info, err := os.Stat(s.config.CacheFilePath)
+	if err != nil || info.Mode().Perm()&0o002 == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("cacheFilePath %s can be written by everybody: another account can put files in cupid's way; give cupid a directory of its own", s.config.CacheFilePath)}
+}
+
 // makeDirs makes the directories that the processes write to, and finds out now
 // whether they can be written.
 func (s *setup) makeDirs() error {
