@@ -29,6 +29,7 @@ type Session struct {
 	progress atomic.Uint64
 	draining chan struct{}
 	drain    sync.Once
+	ended    chan struct{} // closed when Run returns
 
 	mu      sync.Mutex // guards nextAsk and asked
 	nextAsk uint64
@@ -37,7 +38,10 @@ type Session struct {
 
 // NewSession makes a session on w; Run starts it.
 func NewSession(w *Worker) *Session {
-	return &Session{worker: w, handlers: map[string]func(Envelope){}, draining: make(chan struct{}), asked: map[uint64]chan Envelope{}}
+	return &Session{
+		worker: w, handlers: map[string]func(Envelope){}, draining: make(chan struct{}), ended: make(chan struct{}),
+		asked: map[uint64]chan Envelope{},
+	}
 }
 
 // Handle makes fn the receiver of every frame of a type. It runs on the reading
@@ -56,22 +60,29 @@ func (s *Session) Draining() <-chan struct{} { return s.draining }
 func (s *Session) Drain() { s.drain.Do(func() { close(s.draining) }) }
 
 // Run reads frames and beats until the connection ends or ctx is done, which is
-// no error. An error means that the master is gone or spoke nonsense: the worker exits.
+// no error. An error means that the master is gone or spoke nonsense: the worker
+// exits. The connection is closed when Run returns. It is called once.
 func (s *Session) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	defer close(s.ended)
+	running, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.worker.Beat(ctx, BeatInterval, s.beat); err != nil {
+		if err := s.worker.Beat(running, BeatInterval, s.beat); err != nil {
 			cancel(err)
 		}
 	})
-	stop := context.AfterFunc(ctx, func() { s.worker.Conn.end(context.Cause(ctx)) })
-	defer stop()
-	err := s.read(ctx)
-	ended := ctx.Err() != nil
+	wg.Go(func() { // an end for whichever reason ends the read below, too
+		<-running.Done()
+		s.worker.Conn.end(context.Cause(running))
+	})
+	err := s.read(running)
+	stopped := ctx.Err() != nil
 	cancel(err)
 	wg.Wait()
-	if ended && context.Cause(ctx) == ctx.Err() {
+	if err := s.worker.Conn.Close(); err != nil {
+		return err
+	}
+	if stopped {
 		return nil
 	}
 	return err
@@ -98,11 +109,7 @@ func (s *Session) take(ctx context.Context, env Envelope) error {
 			s.ReopenLogs()
 		}
 	case TypeStatus:
-		var status any
-		if s.Status != nil {
-			status = s.Status()
-		}
-		return s.reply(ctx, TypeStatusReply, env.ID, status)
+		return s.status(ctx, env.ID)
 	case TypeEventsAck:
 		s.answered(env)
 	default:
@@ -115,6 +122,26 @@ func (s *Session) take(ctx context.Context, env Envelope) error {
 	return nil
 }
 
+// status answers the master's question. What cannot be said is no reason to end.
+func (s *Session) status(ctx context.Context, id uint64) error {
+	var status any
+	if s.Status != nil {
+		status = s.Status()
+	}
+	env, err := NewEnvelope(TypeStatusReply, id, status)
+	if err == nil && len(env.Body) > maxStatusBytes {
+		err = fmt.Errorf("status of %d bytes is too long", len(env.Body))
+	}
+	if err != nil {
+		return s.Tell(ctx, TypeStatusReply, id, map[string]string{"error": err.Error()})
+	}
+	return s.worker.Conn.Send(ctx, env)
+}
+
+// maxStatusBytes is the longest status that is sent: with those of many workers in
+// it the answer on the control socket has to be one frame.
+const maxStatusBytes = MaxFrameBytes / 8
+
 func (s *Session) beat() Heartbeat {
 	h := Heartbeat{Progress: s.progress.Load()}
 	if s.RSSBytes != nil {
@@ -123,17 +150,13 @@ func (s *Session) beat() Heartbeat {
 	return h
 }
 
-func (s *Session) reply(ctx context.Context, typ string, id uint64, body any) error {
+// Tell sends one message. It waits while the connection's queue is full.
+func (s *Session) Tell(ctx context.Context, typ string, id uint64, body any) error {
 	env, err := NewEnvelope(typ, id, body)
 	if err != nil {
 		return err
 	}
 	return s.worker.Conn.Send(ctx, env)
-}
-
-// Tell sends one message. It waits while the connection's queue is full.
-func (s *Session) Tell(ctx context.Context, typ string, id uint64, body any) error {
-	return s.reply(ctx, typ, id, body)
 }
 
 // TryTell sends one message if there is room at once, and reports whether it did.
@@ -142,7 +165,8 @@ func (s *Session) TryTell(typ string, id uint64, body any) bool {
 	return err == nil && s.worker.Conn.TrySend(env) == nil
 }
 
-// Ask sends a message and waits for its acknowledgment, for as long as that takes.
+// Ask sends a message and waits for its acknowledgment, for as long as that takes
+// while the session runs.
 func (s *Session) Ask(ctx context.Context, typ string, body any) (Envelope, error) {
 	s.mu.Lock()
 	s.nextAsk++
@@ -155,12 +179,14 @@ func (s *Session) Ask(ctx context.Context, typ string, body any) (Envelope, erro
 		delete(s.asked, id)
 		s.mu.Unlock()
 	}()
-	if err := s.reply(ctx, typ, id, body); err != nil {
+	if err := s.Tell(ctx, typ, id, body); err != nil {
 		return Envelope{}, err
 	}
 	select {
 	case env := <-answer:
 		return env, nil
+	case <-s.ended:
+		return Envelope{}, fmt.Errorf("wait for the answer to %s: %w", typ, ErrClosed)
 	case <-ctx.Done():
 		return Envelope{}, context.Cause(ctx)
 	}

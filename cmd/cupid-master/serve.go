@@ -113,6 +113,7 @@ func (m *master) runAll(ctx context.Context, socket *control, reloads chan struc
 	wg.Go(func() { socket.run(beside) })
 	wg.Go(func() { m.reloadWhenWanted(beside, reloads) })
 	wg.Go(func() { m.tellTimes(beside) })
+	wg.Go(func() { _ = m.router.Run(beside) })
 	err := m.pool.Run(ctx)
 	notifySystemd("STOPPING=1")
 	cancel()

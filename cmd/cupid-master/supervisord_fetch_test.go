@@ -44,31 +44,40 @@ func findSupervisor(t *testing.T) supervisorProgram {
 			t.Skipf("no supervisord, and no %s to fetch it with: install the package supervisor", tool)
 		}
 	}
-	root := filepath.Join("..", "..", ".cache", "supervisor")
-	if root, err = filepath.Abs(root); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(root); err == nil {
-		return supervisorProgram{python, root}
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	made := t.TempDir()
-	if dir, err := os.MkdirTemp(filepath.Dir(root), "supervisor.new-"); err == nil {
-		made = dir // else the checkout is somebody else's, and this test's own copy has to do
-		defer func() { _ = os.RemoveAll(dir) }()
-	}
-	tree := filepath.Join(made, "tree")
-	if err := fetchPackage(ctx, "supervisor", made, tree); err != nil {
+	root, err := unpackedSupervisor(ctx, t.TempDir())
+	if err != nil {
 		t.Fatalf("fetch supervisor: %v", err)
 	}
-	if strings.HasPrefix(made, filepath.Dir(root)) {
-		if err := os.Rename(tree, root); err != nil && !errors.Is(err, os.ErrExist) {
-			t.Fatal(err)
-		}
-		return supervisorProgram{python, root}
+	return supervisorProgram{python, root}
+}
+
+// unpackedSupervisor returns the tree in the cache folder of the checkout, which is made if it is missing. Where the
+// checkout is somebody else's, the tree is made in temp.
+func unpackedSupervisor(ctx context.Context, temp string) (string, error) {
+	root, err := filepath.Abs(filepath.Join("..", "..", ".cache", "supervisor"))
+	if err != nil {
+		return "", err
 	}
-	return supervisorProgram{python, tree}
+	if _, err := os.Stat(root); err == nil {
+		return root, nil
+	}
+	_ = os.MkdirAll(filepath.Dir(root), 0o755) // the next line tells
+	made, err := os.MkdirTemp(filepath.Dir(root), "supervisor.new-")
+	if err != nil {
+		tree := filepath.Join(temp, "tree")
+		return tree, fetchPackage(ctx, "supervisor", temp, tree)
+	}
+	defer func() { _ = os.RemoveAll(made) }() // the tree has another name by then
+	tree := filepath.Join(made, "tree")
+	if err := fetchPackage(ctx, "supervisor", made, tree); err != nil {
+		return "", err
+	}
+	if err := os.Rename(tree, root); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
+	}
+	return root, nil // complete or absent: others may be looking for it
 }
 
 // fetchPackage downloads a package, with those of its dependencies that the machine lacks, to dir and unpacks all into

@@ -17,6 +17,9 @@ const (
 	// column's value and the id, so that any number of rows with one value can
 	// be paged.
 	Update Scan = "update"
+	// Sweep is the pass over a whole table. What its bounds are made of is the
+	// table's business (see pkg/table); usually they are texts of the join key.
+	Sweep Scan = "sweep"
 )
 
 // Position is a place in the order of a scan.
@@ -50,6 +53,12 @@ type Chunk struct {
 	From string `json:"from,omitempty"`
 	// UpTo is the inclusive upper bound.
 	UpTo Position `json:"upTo"`
+	// Open says that UpTo is no bound: the last chunk of a sweep has everything
+	// above After, so that rows above the source's greatest key are seen too.
+	Open bool `json:"open,omitempty"`
+	// Salt varies the checksum of a sweep's chunk. What one checksum cannot see,
+	// one of another salt likely does; so each pass has its own.
+	Salt uint32 `json:"salt,omitempty"`
 	// Rows is how many rows the range had when it was cut, 0 when unknown.
 	Rows int `json:"rows,omitempty"`
 	// Crashes counts the workers that died with this chunk in hand.
@@ -61,6 +70,9 @@ func (c Chunk) String() string {
 	after := c.From
 	if c.After != nil {
 		after = c.After.String()
+	}
+	if c.Open {
+		return fmt.Sprintf("%s %s (%s, …)", c.Pair, c.Scan, after)
 	}
 	return fmt.Sprintf("%s %s (%s, %s]", c.Pair, c.Scan, after, c.UpTo)
 }

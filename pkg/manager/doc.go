@@ -16,17 +16,22 @@
 // Ids and update times are given out when a statement runs, and rows become
 // visible when its transaction commits, perhaps much later, behind rows that were
 // seen long before. So each span that was looked at is remembered together with
-// the database's time of that look. It is final when no transaction that started
-// before that time is open any more; then it is looked at a last time and
-// forgotten. Until then it is looked at again after 2, 4, 8 … seconds, which makes
-// the work for one row logarithmic in the age of the oldest transaction. An
-// account that may not read information_schema.innodb_trx has a fixed age instead.
+// the database's time of that look. It is final when no transaction is open any more
+// that had started by then, or within a short lead after it; then it is looked at a
+// last time and forgotten. Until then it is looked at again when it is 2, 4, 8 …
+// seconds old, and spans are merged as they get older, which makes both the work for
+// one row and the number of spans logarithmic in the age of the oldest transaction.
+// An account that may not read information_schema.innodb_trx has a fixed age instead.
 //
 // # Failures
 //
 // The state of all lanes is one cache file, written after a cursor has moved. A
 // manager that dies repeats what was not yet written; nothing is skipped, since a
-// cursor never passes a chunk that is not done. A chunk that fails is offered again
-// when both of its sides answer; a chunk that has killed its workers is halved
-// until the row is known, which is then set aside.
+// cursor never passes a chunk that is not done.
+//
+// After a chunk has failed nothing of its lane is offered until both sides answer a
+// probe, with waits from 0.5 s doubling to 30 s. Then the chunk is offered again, and
+// when it fails each time, after waits of its own: the others of its lane go on
+// until too many are ahead of it. A chunk that has killed its workers is halved until
+// the row is known, which is then set aside.
 package manager

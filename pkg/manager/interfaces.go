@@ -8,18 +8,22 @@ import (
 )
 
 // Clock is the source server's time and the age of its transactions, read in
-// this order: whatever started after OldestTransaction was read is not in it.
+// this order.
 type Clock struct {
 	// Now is the server's time.
 	Now time.Time
-	// Oldest is when the oldest open transaction started; zero when none is open.
+	// Oldest is when the oldest transaction started that is open and may commit
+	// rows; zero when there is none. The server's word on it may have whole seconds.
 	Oldest time.Time
-	// Visible is false when the account may not see transactions.
+	// Visible is false when the transactions that commit into the table cannot be
+	// seen: the account may not, or they run on another server of which this one is
+	// a replica.
 	Visible bool
 }
 
-// Source is the source table of one pair. Its methods are called by one
-// goroutine at a time. Every error is taken for a passing one and tried again.
+// Source is the source table of one pair. Its methods may be called by several
+// goroutines, one for each scan of the pair. Every error is taken for a passing
+// one and tried again.
 type Source interface {
 	// Clock reads the server's clock and its oldest transaction.
 	Clock(ctx context.Context) (Clock, error)

@@ -6,11 +6,9 @@ const (
 	// firstLook is the age of a span when it is looked at for the second time;
 	// the age doubles from one look to the next.
 	firstLook = 2 * time.Second
-	// lead is by how much a row's id or update time may at most be older than the
-	// start of its transaction as the server tells it: an auto-increment value and
-	// NOW() are taken a moment before InnoDB starts the transaction, and
-	// information_schema.innodb_trx is read from a buffer that is refreshed when
-	// nobody has read it for 0.1 s.
+	// lead is by how much an auto-increment id or an update time may at most be
+	// older than the start of its transaction: the server takes both a moment before
+	// InnoDB starts the transaction and lists it.
 	lead = time.Second
 	// maxLate bounds how many spans a lane remembers. Spans are merged so that the
 	// age of a span doubles every two to four of them; that many spans reach back

@@ -108,7 +108,7 @@ func (l *ledger) setUpdate(pair string, s UpdateState) {
 
 // maxSetAside bounds the rows that are remembered as set aside; beyond it the
 // oldest are forgotten. A row that is met again is one of them still.
-const maxSetAside = 1000
+const maxSetAside = 100
 
 func (l *ledger) setAside(s SetAside) {
 	l.mu.Lock()

@@ -132,7 +132,9 @@ func (r *Router) assign() {
 		}
 		slot := r.waiting[w].slot
 		if c.Crashes > 0 && hands[slot].chunks > 0 {
-			reserved = slot
+			if reserved == nobody { // one worker at a time, or all would stand still
+				reserved = slot
+			}
 			i++
 			continue
 		}

@@ -222,12 +222,3 @@ const TypeMemory = "memory"
 
 // MemoryEvery is how often the manager logs it, as the original did.
 const MemoryEvery = 10 * time.Second
-
-// TellMemory sends the workers' memory to the manager, unless that is busy.
-func (r *Router) TellMemory(m []Memory) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if slot, ok := r.slotOf(RoleManager); ok && len(r.unsent[slot]) == 0 {
-		r.sendSlot(slot, TypeMemory, m)
-	}
-}

@@ -1,0 +1,29 @@
+package manager
+
+import "time"
+
+// Constants that tests speak of.
+const (
+	MaxOpen         = maxOpen
+	MaxAhead        = maxAhead
+	MaxLate         = maxLate
+	MaxSetAside     = maxSetAside
+	Lead            = lead
+	MadeUpAhead     = madeUpAhead
+	AlertFailures   = alertFailures
+	CrashesSetAside = crashesToSetAside
+)
+
+// Settled reports whether a span is final.
+func Settled(l Late, c Clock, ahead, blindAge time.Duration) bool {
+	return l.settled(c, ahead, blindAge)
+}
+
+// Due reports whether a span is to be looked at again.
+func Due(l Late, now time.Time) bool { return l.due(now) }
+
+// Looked counts a look.
+func Looked(l *Late, now time.Time) { l.looked(now) }
+
+// Remember appends a span to those of a lane.
+func Remember(late []Late, l Late) []Late { return remember(late, l) }

@@ -1,0 +1,91 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/backoff"
+	"github.com/masixun71/cupid/pkg/chunk"
+)
+
+const (
+	// probeBase and probeCap are the first and the longest wait before what
+	// failed is tried again.
+	probeBase, probeCap = 500 * time.Millisecond, 30 * time.Second
+	// alertFailures is after how many failures in a row an operator is told.
+	alertFailures = 5
+)
+
+// finish takes a task worker's word on a chunk.
+func (l *lane) finish(r chunk.Result) {
+	p, ok := l.open[r.Chunk]
+	if !ok || slices.Contains(l.staged, p) || slices.Contains(l.crashed, p) {
+		return // not out
+	}
+	if r.Error == "" {
+		l.drop(p)
+		l.settle(p.out.look)
+		l.heal()
+		return
+	}
+	p.failures++
+	p.retry = time.Now().Add(delay(p.failures))
+	l.staged = append(l.staged, p)
+	l.log.Warn().Str("error", r.Error).Stringer("chunk", p.chunk).Int("failures", p.failures).Msg("chunk could not be compared; it is offered again")
+	if !l.broken { // the others that were out fail for the same reason
+		l.broken, l.wait = true, time.Now().Add(delay(1))
+	}
+	l.tell(p.failures, "compare chunk "+p.chunk.String(), r.Error)
+}
+
+// fail makes the lane wait, longer each time.
+func (l *lane) fail(ctx context.Context, what string, err error) {
+	if ctx.Err() != nil {
+		return // the manager stops
+	}
+	l.failures++
+	l.wait = time.Now().Add(delay(l.failures))
+	l.log.Warn().Err(err).Int("failures", l.failures).Msg(what)
+	l.tell(l.failures, what, err.Error())
+}
+
+// delay is the wait after n failures in a row.
+func delay(n int) time.Duration {
+	return backoff.Delay(n, probeBase, probeCap, 0.2, rand.Float64)
+}
+
+// tell lets an operator know, once, that the lane does not get on.
+func (l *lane) tell(failures int, what, why string) {
+	if failures < alertFailures || l.alerted {
+		return
+	}
+	l.alerted = true
+	l.alerts.Alert("pair stopped", fmt.Sprintf("%s: %s: %s; tried again until it works", l.pair, what, why))
+}
+
+// recovered hears that the source answers.
+func (l *lane) recovered() {
+	if l.failures == 0 {
+		return
+	}
+	l.log.Info().Int("failures", l.failures).Msg("scan goes on")
+	l.failures = 0
+	l.heal()
+}
+
+// heal takes an alert back once nothing is left that failed too often.
+func (l *lane) heal() {
+	if !l.alerted || l.failures > 0 {
+		return
+	}
+	for _, p := range l.open {
+		if p.failures >= alertFailures {
+			return
+		}
+	}
+	l.alerted = false
+	l.alerts.Alert("pair goes on", l.pair+" gets on again")
+}

@@ -1,0 +1,321 @@
+package manager_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/manager"
+)
+
+// line is one version of a row of the simulated table.
+type line struct {
+	id      int64
+	value   int64 // update time in Unix seconds
+	commit  time.Time
+	looked  map[chunk.Scan]time.Time // last look of each scan
+	deleted bool
+}
+
+// tx is an open transaction of the simulated table.
+type tx struct {
+	s       *source
+	started time.Time
+	lines   []*line
+}
+
+// source is a simulated table, whose server has the clock of the test.
+type source struct {
+	fail func(op string) error // nil: nothing fails
+
+	mu      sync.Mutex    // guards all below
+	offset  time.Duration // of the server's clock
+	blind   bool
+	madeUp  bool
+	counter int64 // the last id that was given out
+	lines   map[int64]*line
+	past    []*line // versions that others have taken the place of
+	open    map[*tx]bool
+	ops     map[string]int
+}
+
+func newSource() *source {
+	return &source{lines: map[int64]*line{}, open: map[*tx]bool{}, ops: map[string]int{}}
+}
+
+// now is the server's time.
+func (s *source) now() time.Time { return time.Now().Add(s.offset) }
+
+// begin starts a transaction.
+func (s *source) begin() *tx {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := &tx{s: s, started: s.now()}
+	s.open[t] = true
+	return t
+}
+
+// insert gives out the next id.
+func (t *tx) insert() int64 {
+	t.s.mu.Lock()
+	t.s.counter++
+	id := t.s.counter
+	t.s.mu.Unlock()
+	t.write(id)
+	return id
+}
+
+// write inserts or updates a row of a given id.
+func (t *tx) write(id int64) {
+	t.s.mu.Lock()
+	defer t.s.mu.Unlock()
+	t.lines = append(t.lines, &line{id: id, value: t.s.now().Unix(), looked: map[chunk.Scan]time.Time{}})
+}
+
+func (t *tx) commit() {
+	t.s.mu.Lock()
+	defer t.s.mu.Unlock()
+	for _, l := range t.lines {
+		if old, ok := t.s.lines[l.id]; ok {
+			t.s.past = append(t.s.past, old)
+		}
+		l.commit = time.Now()
+		t.s.lines[l.id] = l
+		t.s.counter = max(t.s.counter, l.id)
+	}
+	delete(t.s.open, t)
+}
+
+func (t *tx) rollback() {
+	t.s.mu.Lock()
+	defer t.s.mu.Unlock()
+	delete(t.s.open, t)
+}
+
+// add commits n rows at once.
+func (s *source) add(n int) {
+	t := s.begin()
+	for range n {
+		t.insert()
+	}
+	t.commit()
+}
+
+// put commits rows of given ids.
+func (s *source) put(ids ...int64) {
+	t := s.begin()
+	for _, id := range ids {
+		t.write(id)
+	}
+	t.commit()
+}
+
+// remove deletes rows.
+func (s *source) remove(ids ...int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		if l, ok := s.lines[id]; ok {
+			l.deleted = true
+			delete(s.lines, id)
+		}
+	}
+}
+
+// sorted are the rows that everybody sees, in the order of a scan.
+func (s *source) sorted(scan chunk.Scan) []*line {
+	var all []*line
+	for _, l := range s.lines {
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b *line) int { return order(scan, a, b) })
+	return all
+}
+
+func order(scan chunk.Scan, a, b *line) int {
+	if scan == chunk.Update {
+		return cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.id, b.id))
+	}
+	return cmp.Compare(a.id, b.id)
+}
+
+func place(scan chunk.Scan, l *line) chunk.Position {
+	p := chunk.Position{ID: strconv.FormatInt(l.id, 10)}
+	if scan == chunk.Update {
+		p.Value = stamp(time.Unix(l.value, 0))
+	}
+	return p
+}
+
+func stamp(t time.Time) string { return fmt.Sprintf("%012d", t.Unix()) }
+
+func number(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		panic("the manager made up the bound " + text)
+	}
+	return n
+}
+
+// at is a place as a line, for order.
+func at(p chunk.Position) *line {
+	l := &line{id: number(p.ID)}
+	if p.Value != "" {
+		l.value = number(p.Value)
+	}
+	return l
+}
+
+// within are the rows that a chunk covers now.
+func (s *source) within(c chunk.Chunk) []*line {
+	var in []*line
+	for _, l := range s.sorted(c.Scan) {
+		switch {
+		case c.After != nil && order(c.Scan, l, at(*c.After)) <= 0:
+		case c.From != "" && l.value < number(c.From):
+		case order(c.Scan, l, at(c.UpTo)) > 0:
+		default:
+			in = append(in, l)
+		}
+	}
+	return in
+}
+
+// look is what a task worker does: it reads the rows of a chunk as they are now.
+func (s *source) look(c chunk.Chunk) []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []int64
+	for _, l := range s.within(c) {
+		l.looked[c.Scan] = time.Now()
+		ids = append(ids, l.id)
+	}
+	return ids
+}
+
+// unlooked are the rows of a scan that nobody has looked at since they were committed.
+func (s *source) unlooked(scan chunk.Scan) []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []int64
+	for _, l := range s.sorted(scan) {
+		if l.looked[scan].IsZero() {
+			ids = append(ids, l.id)
+		}
+	}
+	return ids
+}
+
+func (s *source) count(op string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ops[op]
+}
+
+// enter counts a call and lets it fail.
+func (s *source) enter(op string) error {
+	s.mu.Lock()
+	s.ops[op]++
+	s.mu.Unlock()
+	if s.fail != nil {
+		return s.fail(op)
+	}
+	return nil
+}
+
+func (s *source) Clock(context.Context) (manager.Clock, error) {
+	if err := s.enter("clock"); err != nil {
+		return manager.Clock{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := manager.Clock{Now: s.now(), Visible: !s.blind}
+	if s.blind {
+		return c, nil
+	}
+	for t := range s.open {
+		if c.Oldest.IsZero() || t.started.Before(c.Oldest) {
+			c.Oldest = t.started.Truncate(time.Second)
+		}
+	}
+	return c, nil
+}
+
+func (s *source) Head(context.Context) (string, bool, error) {
+	if err := s.enter("head"); err != nil {
+		return "", false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.sorted(chunk.Insert)
+	if len(all) == 0 {
+		return "", false, nil
+	}
+	return place(chunk.Insert, all[len(all)-1]).ID, true, nil
+}
+
+func (s *source) ServerGivesIDs(context.Context) (bool, error) {
+	if err := s.enter("gives"); err != nil {
+		return false, err
+	}
+	return !s.madeUp, nil
+}
+
+func (s *source) CutIDs(_ context.Context, after, upTo *string, limit int) (string, int, error) {
+	if err := s.enter("cut"); err != nil {
+		return "", 0, err
+	}
+	c := chunk.Chunk{Scan: chunk.Insert, UpTo: chunk.Position{ID: strconv.FormatInt(1<<62, 10)}}
+	if after != nil {
+		c.After = &chunk.Position{ID: *after}
+	}
+	if upTo != nil {
+		c.UpTo.ID = *upTo
+	}
+	last, rows := s.cut(c, limit)
+	return last.ID, rows, nil
+}
+
+func (s *source) Window(_ context.Context, from, to time.Time) (string, string, error) {
+	if err := s.enter("window"); err != nil {
+		return "", "", err
+	}
+	return stamp(from), stamp(to), nil
+}
+
+func (s *source) CutUpdates(_ context.Context, after *chunk.Position, lo, hi string, limit int) (chunk.Position, int, error) {
+	if err := s.enter("cut"); err != nil {
+		return chunk.Position{}, 0, err
+	}
+	c := chunk.Chunk{Scan: chunk.Update, After: after, From: lo, UpTo: chunk.Position{Value: hi, ID: strconv.FormatInt(1<<62, 10)}}
+	last, rows := s.cut(c, limit)
+	return last, rows, nil
+}
+
+func (s *source) cut(c chunk.Chunk, limit int) (chunk.Position, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if limit < 1 {
+		panic("a chunk of no rows was asked for")
+	}
+	in := s.within(c)
+	in = in[:min(limit, len(in))]
+	if len(in) == 0 {
+		return chunk.Position{}, 0
+	}
+	return place(c.Scan, in[len(in)-1]), len(in)
+}
+
+func (s *source) Ping(context.Context) error { return s.enter("ping") }
+
+// pass lets time go by.
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	<-time.After(d)
+}

@@ -1,0 +1,4 @@
+package router
+
+// MaxHeld is how many alerts wait.
+const MaxHeld = maxHeld
