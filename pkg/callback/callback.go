@@ -2,9 +2,7 @@ package callback
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -36,7 +34,10 @@ type Destination struct {
 type Config struct {
 	Destinations map[string]Destination // by the name of the pair
 	Queue        Queue
-	Alerts       Alerts
+	// Limit is how many records the queue holds, for sharing them among the pairs;
+	// with 0 they are not shared.
+	Limit  int
+	Alerts Alerts
 	// Settle is the wait between two looks at a watched row.
 	Settle time.Duration
 	// Idle is how often an idle lane looks for work when nobody tells it of any.
@@ -55,6 +56,7 @@ type Config struct {
 // Worker stores events and delivers them.
 type Worker struct {
 	config Config
+	book   *book
 	lanes  map[string]*lane
 	inbox  chan delivery // room for what the task workers may send before an answer
 }
@@ -66,9 +68,11 @@ type delivery struct {
 
 // New makes a worker; Run starts it.
 func New(c Config) *Worker {
-	w := &Worker{config: c, lanes: map[string]*lane{}, inbox: make(chan delivery, inboxRoom)}
+	w := &Worker{
+		config: c, book: &book{queue: c.Queue, settle: c.Settle}, lanes: map[string]*lane{}, inbox: make(chan delivery, inboxRoom),
+	}
 	for name, d := range c.Destinations {
-		w.lanes[name] = newLane(name, d, &w.config)
+		w.lanes[name] = newLane(name, d, &w.config, w.book)
 	}
 	return w
 }
@@ -84,11 +88,12 @@ func (w *Worker) Submit(events []event.Event, ack func()) { w.inbox <- delivery{
 // Run delivers until ctx is done, or until the worker is drained and no post is
 // in flight.
 func (w *Worker) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer cancel(nil)
-	wg.Go(func() { w.store(ctx) })
+	defer cancel()
+	incoming := store{Worker: w, waiting: map[string][]delivery{}}
+	wg.Go(func() { incoming.run(ctx) })
 	var lanes sync.WaitGroup
 	for _, l := range w.lanes {
 		lanes.Go(func() { l.run(ctx) })
@@ -109,141 +114,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 }
 
-// storeBatch is how many events are written in one transaction at most.
-const storeBatch = 2000
-
-// store writes what comes in, as much as there is in one transaction.
-func (w *Worker) store(ctx context.Context) {
-	for {
-		var batch []delivery
-		select {
-		case <-ctx.Done():
-			return
-		case d := <-w.inbox:
-			batch = append(batch, d)
-		}
-		n := len(batch[0].events)
-	more:
-		for n < storeBatch {
-			select {
-			case d := <-w.inbox:
-				batch = append(batch, d)
-				n += len(d.events)
-			default:
-				break more
-			}
-		}
-		w.storeAll(ctx, batch)
+// pair is the pair of a delivery: a message has events of one chunk.
+func (d delivery) pair() string {
+	if len(d.events) == 0 {
+		return ""
 	}
-}
-
-// storeAll tries until the batch is on disk, then acknowledges it.
-func (w *Worker) storeAll(ctx context.Context, batch []delivery) {
-	records := map[[2]string]Record{}
-	fresh := map[string]int{}
-	for tries := 0; ; tries++ {
-		err := w.records(ctx, batch, records, fresh)
-		if err == nil {
-			err = w.config.Queue.Put(ctx, values(records))
-		}
-		if err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		if tries == 0 {
-			w.config.Log.Error().Err(err).Msg("events could not be stored; the scans wait until they can")
-			w.config.Alerts.Alert("events not stored", err.Error()+"; the scans wait until there is room")
-		}
-		if !wait(ctx, time.Second) {
-			return
-		}
-	}
-	for name, n := range fresh {
-		if l, ok := w.lanes[name]; ok {
-			l.arrived(n)
-		}
-	}
-	for _, d := range batch {
-		d.ack()
-	}
-}
-
-// records makes the records of a batch.
-func (w *Worker) records(ctx context.Context, batch []delivery, records map[[2]string]Record, fresh map[string]int) error {
-	clear(records)
-	clear(fresh)
-	for _, d := range batch {
-		if err := makeRecords(ctx, &w.config, d.events, records, fresh); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// makeRecords adds the records of events, the newest of an identity taking the
-// place of an older one, and counts in fresh which identities are new. An identity
-// that is known keeps its state.
-func makeRecords(ctx context.Context, c *Config, events []event.Event, records map[[2]string]Record, fresh map[string]int) error {
-	now := time.Now()
-	for _, e := range events {
-		key, err := e.Key.MarshalText()
-		if err != nil {
-			return fmt.Errorf("store event of %s: %w", e.Pair, err)
-		}
-		r := Record{Pair: e.Pair, Key: string(key), Due: now, FirstSeen: e.FirstSeen}
-		n := Note{Kind: e.Kind, SourceID: e.SourceID, Columns: e.Columns, State: Pending}
-		if e.Watch != nil {
-			n.State, n.Look = Watched, e.Watch
-			r.Due = now.Add(c.Settle)
-		}
-		old, known, err := c.Queue.Get(ctx, r.Pair, r.Key)
-		if err != nil {
-			return err
-		}
-		if known {
-			n = merge(old, n)
-		} else {
-			fresh[e.Pair]++
-		}
-		if r.Note, err = json.Marshal(n); err != nil {
-			return fmt.Errorf("store event of %s: %w", e.Pair, err)
-		}
-		records[[2]string{r.Pair, r.Key}] = r
-	}
-	return nil
-}
-
-// merge is what a newer event of a known identity changes: what was found, and
-// not how far its delivery is.
-func merge(old Record, note Note) Note {
-	var was Note
-	if json.Unmarshal(old.Note, &was) != nil || was.State == Watched {
-		return note
-	}
-	note.State, note.Accepted, note.Look = was.State, was.Accepted, nil
-	return note
-}
-
-func values(m map[[2]string]Record) []Record {
-	records := make([]Record, 0, len(m))
-	for _, r := range m {
-		records = append(records, r)
-	}
-	return records
-}
-
-// wait returns false when ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return d.events[0].Pair
 }
 
 // Status is what the worker tells of itself, by pair.

@@ -2,139 +2,208 @@ package callback
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/masixun71/cupid/pkg/backoff"
 	"github.com/masixun71/cupid/pkg/event"
 )
 
-// seen is what one reading of a record's rows found.
-type seen struct {
-	gone    bool         // the source row is no more
-	moved   *event.Event // the source row has another key now
-	found   *event.Found // nil when both sides are equal
-	columns []string
-	payload []byte
+// unreadableRetry is when an event is looked at again whose note on disk makes no
+// sense to this build. It is kept: a newer build may have written it.
+const unreadableRetry = time.Hour
+
+// checked is what is to become of the records that were due.
+type checked struct {
+	changes  []Change
+	tell     []func() // what is counted and logged once changes are written
+	attempts []attempt
+	skipped  bool // some were not looked at, since too many others cannot be read
 }
 
-// look reads the rows of records anew, many keys in one query.
-func (l *lane) look(ctx context.Context, records []Record) ([]seen, []Note, error) {
-	notes := make([]Note, len(records))
-	ids := make([]string, len(records))
-	for i, r := range records {
+func (c *checked) add(change Change, tell func()) {
+	c.changes = append(c.changes, change)
+	if tell == nil {
+		tell = func() {}
+	}
+	c.tell = append(c.tell, tell)
+}
+
+// claim looks at what is due and puts what still differs on its way. It reports
+// whether there may be more to claim at once.
+func (l *lane) claim(ctx context.Context) (more bool, err error) {
+	n := l.room()
+	if n <= 0 {
+		return false, nil
+	}
+	down := l.dest.Gate.Status().Down
+	if l.rowBytes > 0 && l.waited < freshFor/4 && !down {
+		l.limit = min(2*l.limit, l.maxLimit())
+	}
+	due, err := l.config.Queue.Due(ctx, l.name, time.Now(), n, func(key string) bool {
+		_, flies := l.flying[key]
+		return flies
+	})
+	if err != nil {
+		return false, err
+	}
+	l.works(&l.disk)
+	if len(due) == 0 {
+		return false, nil
+	}
+	c, err := l.check(ctx, due)
+	if err != nil {
+		return false, err
+	}
+	if down {
+		c.attempts = c.attempts[:min(len(c.attempts), 1)] // a probe; the others stay due
+	}
+	l.launch(c.attempts)
+	replaced, err := l.book.apply(ctx, c.changes)
+	if err != nil {
+		return false, err
+	}
+	for i, tell := range c.tell {
+		if !replaced[i] {
+			tell()
+		}
+	}
+	if c.skipped {
+		return false, &readError{errors.New("many rows cannot be read")}
+	}
+	return len(due) == n, nil
+}
+
+// launch gives attempts to the posters.
+func (l *lane) launch(attempts []attempt) {
+	bytes := 0
+	for _, a := range attempts {
+		bytes += len(a.body)
+		l.flying[a.rec.Key] = len(a.body)
+		l.bytes += len(a.body)
+		l.work <- a
+	}
+	if len(attempts) > 0 {
+		l.rowBytes = max(bytes/len(attempts), l.rowBytes/2, 1)
+	}
+}
+
+// landed forgets an attempt that came back.
+func (l *lane) landed(key string) {
+	l.bytes -= l.flying[key]
+	delete(l.flying, key)
+}
+
+// check looks at what is due and decides on it.
+func (l *lane) check(ctx context.Context, due []Record) (checked, error) {
+	var c checked
+	records := make([]known, 0, len(due))
+	for _, r := range due {
 		n, err := note(r)
 		if err != nil {
-			return nil, nil, err
-		}
-		notes[i], ids[i] = n, n.SourceID
-	}
-	src, payloads, err := l.dest.Pair.ReadFull(ctx, ids)
-	if err != nil {
-		return nil, nil, err
-	}
-	rows := make(map[string]int, src.Len())
-	for i := range src.Len() {
-		rows[src.ID(i)] = i
-	}
-	found := map[int]event.Found{}
-	if keys := event.Keys(src); len(keys) > 0 {
-		des, err := l.dest.Pair.ReadDestination(ctx, keys)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, f := range event.Find(src, des) {
-			found[f.Index] = f
-		}
-	}
-	all := make([]seen, len(records))
-	for i, r := range records {
-		at, ok := rows[ids[i]]
-		if !ok || src.HasNullKey(at) {
-			all[i].gone = true
+			l.makesNoSense(&c, r, err)
 			continue
 		}
-		f, differs := found[at]
-		if differs {
-			all[i].found = &f
-			all[i].columns = event.Names(f.Divergence, l.dest.Pair.Columns())
-			all[i].payload = payloads[at]
-		}
-		key, err := src.Key(at).MarshalText()
-		if err != nil {
-			return nil, nil, err
-		}
-		if string(key) != r.Key {
-			all[i] = seen{gone: true}
-			if differs {
-				all[i].moved = &event.Event{
-					Pair: r.Pair, Key: src.Key(at), Kind: event.Kind(f.Kind), SourceID: ids[i],
-					FirstSeen: time.Now().UTC(), Watch: &f.Look,
-				}
-			}
-		}
+		records = append(records, known{r, n})
 	}
-	return all, notes, nil
-}
-
-// check looks at what is due: what healed is taken off the queue, what still
-// differs is returned to be posted.
-func (l *lane) check(ctx context.Context, due []Record) ([]attempt, error) {
-	read := time.Now()
-	all, notes, err := l.look(ctx, due)
+	if len(records) == 0 {
+		return c, nil
+	}
+	all, err := l.lookApart(ctx, records)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	var attempts []attempt
-	var changes []Change
-	for i, r := range due {
-		s, n := all[i], notes[i]
-		switch {
-		case s.gone:
-			if err := l.sourceGone(ctx, r, s); err != nil {
-				return nil, err
-			}
-			changes = append(changes, Change{Record: r, Remove: true})
-		case s.found == nil:
-			l.healed(r, n)
-			changes = append(changes, Change{Record: r, Remove: true})
-		case n.State == Watched && event.Judge([]event.Look{*n.Look, s.found.Look}) == event.Again:
-			n.Look = &s.found.Look
-			c, err := change(r, n, time.Now().Add(l.config.Settle))
-			if err != nil {
-				return nil, err
-			}
-			changes = append(changes, c)
-		default:
-			attempts = append(attempts, l.attempt(r, n, s, read))
+	l.works(&l.tables)
+	read := time.Now()
+	var moved []int
+	for i, r := range records {
+		if all[i].moved != nil {
+			moved = append(moved, i)
+			continue
+		}
+		l.decide(&c, r, all[i], read)
+	}
+	for _, i := range moved {
+		if err := l.follow(ctx, &c, records[i], all[i]); err != nil {
+			return c, err
 		}
 	}
-	return attempts, l.apply(ctx, changes)
+	return c, nil
 }
 
-// attempt is a record on its way, with the body of this attempt.
-func (l *lane) attempt(r Record, n Note, s seen, read time.Time) attempt {
-	if n.State == Accepted {
-		l.count(func(c *Counts) { c.NotRepaired++ })
-		l.log.Error().Str("key", r.Key).Int("accepted", n.Accepted).Strs("columns", s.columns).Msg("accepted, not repaired: the row is called back again")
-		l.config.Alerts.Alert("accepted, not repaired", l.name+": rows were accepted by the receiver and still differ, the latest "+r.Key)
+// decide says what is to become of one record.
+func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
+	switch {
+	case s.skipped:
+		c.skipped = c.skipped || r.note.Unread == 0
+	case s.err != nil:
+		l.cannotRead(c, r, s.err)
+	case s.gone:
+		c.add(Change{Record: r.Record, Remove: true}, func() { l.gone(r) })
+	case s.found == nil:
+		c.add(Change{Record: r.Record, Remove: true}, func() { l.healed(r.Record, r.note) })
+	default:
+		looks := event.Add(r.note.Looks, s.found.Look)
+		if (r.note.State == Watched || len(looks) > 1) && event.Judge(looks) == event.Again {
+			// It moves, and the destination follows: that is no divergence, whatever it was before.
+			n := r.note
+			n.Looks, n.Unread = looks, 0
+			c.add(change(r.Record, n, time.Now().Add(l.config.Settle)), nil)
+			return
+		}
+		n := r.note
+		n.Kind, n.Columns, n.State, n.Unread = event.Kind(s.found.Kind), s.columns, Pending, 0
+		n.Looks = []event.Look{s.found.Look}
+		c.attempts = append(c.attempts, attempt{
+			rec: r.Record, note: n, repeat: r.note.State == Accepted, body: event.AppendBody(make([]byte, 0, len(s.payload)+32), n.Kind, s.payload), read: read,
+		})
 	}
-	n.Kind, n.Columns, n.State, n.Look = event.Kind(s.found.Kind), s.columns, Pending, nil
-	return attempt{rec: r, note: n, body: event.AppendBody(nil, n.Kind, s.payload), read: read}
 }
 
-// sourceGone takes note of a source row that is no more. When its id holds
-// another key now, and that row differs too, it is watched under the new key.
-func (l *lane) sourceGone(ctx context.Context, r Record, s seen) error {
+// makesNoSense sets a record aside whose note cannot be read. It stays in the queue.
+func (l *lane) makesNoSense(c *checked, r Record, err error) {
+	c.add(Change{Record: Record{
+		Pair: r.Pair, Key: r.Key, Note: r.Note, Due: time.Now().Add(unreadableRetry), Attempts: r.Attempts, Version: r.Version, FirstSeen: r.FirstSeen,
+	}}, func() {
+		l.count(func(n *Counts) { n.Unreadable++ })
+		l.log.Error().Err(err).Str("key", r.Key).Bytes("note", r.Note).Msg("event set aside: what the queue holds of it makes no sense")
+		l.config.Alerts.Alert("event unreadable", l.name+": an event in the queue makes no sense to this build and is set aside: "+r.Key)
+	})
+}
+
+// cannotRead has a row wait that cannot be read, ever longer.
+func (l *lane) cannotRead(c *checked, r known, err error) {
+	n := r.note
+	n.Unread++
+	d := backoff.Delay(n.Unread, retryBase, l.dest.RetryCap, 0.2, rand.Float64)
+	c.add(change(r.Record, n, time.Now().Add(d)), func() {
+		l.count(func(n *Counts) { n.Unreadable++ })
+		l.log.Error().Err(err).Str("key", r.Key).Int("failures", n.Unread).Msg("row cannot be read, though others can; it waits")
+		if n.Unread == 1 || n.Unread == l.config.FailedAttempts {
+			l.config.Alerts.Alert("row unreadable", l.name+": rows cannot be read, the latest "+r.Key+": "+err.Error())
+		}
+	})
+}
+
+// follow watches a source row under the key that it has now, before it is
+// forgotten under the one it had.
+func (l *lane) follow(ctx context.Context, c *checked, r known, s seen) error {
+	switch _, err := l.book.put(ctx, []event.Event{*s.moved}); {
+	case errors.Is(err, ErrFull):
+		// Other records make room; until then this one stands for the row.
+		c.add(change(r.Record, r.note, time.Now().Add(l.config.Settle)), nil)
+	case err != nil:
+		return err
+	default:
+		c.add(Change{Record: r.Record, Remove: true}, func() { l.gone(r) })
+	}
+	return nil
+}
+
+func (l *lane) gone(r known) {
 	l.count(func(c *Counts) { c.SourceGone++ })
 	l.log.Info().Str("key", r.Key).Msg("event dropped: the source row is gone or has another key")
-	if s.moved == nil {
-		return nil
-	}
-	records := map[[2]string]Record{}
-	if err := makeRecords(ctx, l.config, []event.Event{*s.moved}, records, map[string]int{}); err != nil {
-		return err
-	}
-	return l.config.Queue.Put(ctx, values(records))
 }
 
 func (l *lane) healed(r Record, n Note) {
@@ -150,137 +219,4 @@ func (l *lane) healed(r Record, n Note) {
 		c.HealMillisecondSum += took.Milliseconds()
 	})
 	l.log.Info().Str("key", r.Key).Str("how", how).Int("attempts", r.Attempts).Dur("took", took).Msg("healed")
-}
-
-// finish writes down what came back from the posters. Rows that were accepted are
-// looked at once at once: most receivers repair before they answer.
-func (l *lane) finish(ctx context.Context) error {
-	if len(l.back) == 0 {
-		return nil
-	}
-	accepted := l.lookAtAccepted(ctx)
-	var changes []Change
-	for _, p := range l.back {
-		if p.stale {
-			l.limit = max(l.limit/2, l.dest.Concurrency)
-			continue
-		}
-		c, err := l.result(p, accepted[p.rec.Key])
-		if err != nil {
-			return err
-		}
-		changes = append(changes, c)
-	}
-	if err := l.apply(ctx, changes); err != nil {
-		return err
-	}
-	for _, p := range l.back {
-		delete(l.flying, p.rec.Key)
-		l.told(p, accepted[p.rec.Key])
-	}
-	l.back = l.back[:0]
-	return nil
-}
-
-// lookAtAccepted returns the keys of accepted rows that are equal already. What
-// cannot be read now is looked at after the grace time.
-func (l *lane) lookAtAccepted(ctx context.Context) map[string]bool {
-	var records []Record
-	for _, p := range l.back {
-		if p.outcome.Accepted {
-			records = append(records, p.rec)
-		}
-	}
-	if len(records) == 0 {
-		return nil
-	}
-	all, _, err := l.look(ctx, records)
-	if err != nil {
-		return nil
-	}
-	equal := map[string]bool{}
-	for i, r := range records {
-		equal[r.Key] = !all[i].gone && all[i].found == nil
-	}
-	return equal
-}
-
-// result is what an attempt makes of its record.
-func (l *lane) result(p posted, equal bool) (Change, error) {
-	r, n := p.rec, p.note
-	r.Attempts++
-	switch {
-	case p.outcome.Accepted && equal:
-		return Change{Record: r, Remove: true}, nil
-	case p.outcome.Accepted:
-		n.State = Accepted
-		n.Accepted++
-		// An accepted row that stays as it is gets more time from one answer to the next.
-		return change(r, n, time.Now().Add(backoff.Delay(n.Accepted, l.dest.Grace, max(l.dest.RetryCap, l.dest.Grace), 0, nil)))
-	default:
-		d := backoff.Delay(r.Attempts, retryBase, l.dest.RetryCap, 0.2, nil)
-		return change(r, n, time.Now().Add(max(d, p.outcome.RetryAfter)))
-	}
-}
-
-// told counts and logs an attempt that is written down.
-func (l *lane) told(p posted, equal bool) {
-	if p.stale {
-		return
-	}
-	l.count(func(c *Counts) {
-		c.Attempts++
-		if p.outcome.Accepted {
-			c.Accepted++
-		} else {
-			c.Failed++
-		}
-	})
-	attempts := p.rec.Attempts + 1
-	if p.outcome.Accepted {
-		l.log.Info().Str("key", p.rec.Key).Stringer("kind", p.note.Kind).Int("attempt", attempts).Dur("elapsed", p.outcome.Elapsed).Msg("callback accepted")
-		if equal {
-			n := p.note
-			n.Accepted++
-			r := p.rec
-			r.Attempts = attempts
-			l.healed(r, n)
-		}
-		return
-	}
-	l.log.Warn().Err(p.outcome.Err).Str("key", p.rec.Key).Int("attempt", attempts).Dur("elapsed", p.outcome.Elapsed).Msg("callback failed; tried again")
-	if attempts == l.config.FailedAttempts {
-		l.config.Alerts.Alert("callback fails", l.name+": events have failed many times, the latest "+p.rec.Key+": "+p.outcome.Err.Error())
-	}
-}
-
-// apply writes changes. A record that a newer event has replaced meanwhile is not
-// removed; what an attempt found is written onto the newer one.
-func (l *lane) apply(ctx context.Context, changes []Change) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	stale, err := l.config.Queue.Apply(ctx, changes)
-	if err != nil {
-		return err
-	}
-	var again []Change
-	for _, i := range stale {
-		c := changes[i]
-		if c.Remove {
-			continue
-		}
-		now, ok, err := l.config.Queue.Get(ctx, c.Pair, c.Key)
-		if err != nil {
-			return err
-		}
-		if ok {
-			c.Version = now.Version
-			again = append(again, c)
-		}
-	}
-	if len(again) == 0 {
-		return nil
-	}
-	return l.apply(ctx, again)
 }

@@ -1,6 +1,9 @@
 package callback
 
 import (
+	"context"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,11 +14,15 @@ const (
 	// downAfter is how many attempts in a row must fail before a URL is down.
 	downAfter = 5
 	// probeBase and probeCap are the waits between the single attempts that
-	// probe a URL which is down.
+	// probe a URL which is down, and between those that reach for a database or
+	// the queue's file.
 	probeBase, probeCap = time.Second, 30 * time.Second
+	// parkedProbe is how long nothing is posted to a URL that answered 410 Gone.
+	parkedProbe = time.Hour
 )
 
-// Gate is what is known of one URL, shared by the lanes that post to it.
+// Gate is what is known of one URL, shared by the lanes that post to it. Those who
+// wait for it come in the order in which they asked.
 //
 //	up ── downAfter failures in a row ──▶ down ── one probe at a time ──▶ up
 //	any ── the receiver says 410 ──▶ parked, probed like down but hourly
@@ -23,32 +30,102 @@ type Gate struct {
 	mu       sync.Mutex // guards all below
 	slots    int        // how many posts may be in flight
 	flying   int
-	failures int // in a row
+	failures int // in a row; once the URL is down, of probes only
 	since    time.Time
 	open     time.Time // nothing is posted before
 	parked   bool
+	queue    []*waiter
+}
+
+type waiter struct {
+	granted chan struct{} // closed by who lets it in
+	pass    pass
+}
+
+// pass is what a post has to give back when it leaves.
+type pass struct {
+	probe bool // the URL was down when the post began
 }
 
 // NewGate makes the gate of a URL that takes so many posts at a time.
-func NewGate(concurrency int) *Gate { return &Gate{slots: concurrency} }
+func NewGate(concurrency int) *Gate { return &Gate{slots: max(concurrency, 1)} }
 
-// enter reports whether a post may start now, and otherwise when to ask again;
-// a zero wait means after a post has ended.
-func (g *Gate) enter(now time.Time) (ok bool, wait time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if d := g.open.Sub(now); d > 0 {
-		return false, d
-	}
+func (g *Gate) down() bool { return g.failures >= downAfter }
+
+// admit lets in whose turn it is.
+func (g *Gate) admit(now time.Time) {
 	slots := g.slots
-	if g.failures >= downAfter {
+	if g.down() {
 		slots = 1
 	}
-	if g.flying >= slots {
-		return false, 0
+	for len(g.queue) > 0 && g.flying < slots && !g.open.After(now) {
+		w := g.queue[0]
+		g.queue = g.queue[1:]
+		g.flying++
+		w.pass = pass{probe: g.down()}
+		close(w.granted)
 	}
-	g.flying++
-	return true, 0
+}
+
+// enter waits until a post may start; false when that is not before the deadline
+// or ctx is done. Who was let in leaves again.
+func (g *Gate) enter(ctx context.Context, deadline time.Time) (pass, bool) {
+	if !time.Now().Before(deadline) || ctx.Err() != nil {
+		return pass{}, false
+	}
+	w := &waiter{granted: make(chan struct{})}
+	g.mu.Lock()
+	g.queue = append(g.queue, w)
+	g.mu.Unlock()
+	for {
+		d := g.next(deadline)
+		if d <= 0 {
+			return g.giveUp(w)
+		}
+		select {
+		case <-w.granted:
+			return w.pass, true
+		default:
+		}
+		timer := time.NewTimer(d)
+		select {
+		case <-w.granted:
+			timer.Stop()
+			return w.pass, true
+		case <-ctx.Done():
+			timer.Stop()
+			return g.giveUp(w)
+		case <-timer.C:
+		}
+	}
+}
+
+// next lets in whose turn it is, and returns how long to wait before it is called
+// again: not above 0 when nobody can enter before the deadline.
+func (g *Gate) next(deadline time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	g.admit(now)
+	left, closed := deadline.Sub(now), g.open.Sub(now)
+	if closed >= left {
+		return 0
+	}
+	if closed > 0 {
+		return closed
+	}
+	return left
+}
+
+func (g *Gate) giveUp(w *waiter) (pass, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.queue, w)
+	if i < 0 {
+		return w.pass, true // let in at the last moment
+	}
+	g.queue = slices.Delete(g.queue, i, i+1)
+	return pass{}, false
 }
 
 // turn says what an outcome changed.
@@ -57,51 +134,86 @@ type turn int
 const (
 	same turn = iota
 	wentDown
+	wasParked
 	cameBack
 )
 
 // leave takes the outcome of a post that entered. A post that was given up by
 // ourselves says nothing about the URL.
-func (g *Gate) leave(now time.Time, o Outcome, givenUp bool) (turn, time.Duration) {
+func (g *Gate) leave(p pass, o Outcome, givenUp bool) (turn, time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	now := time.Now()
 	g.flying--
+	defer g.admit(now)
 	if givenUp {
 		return same, 0
 	}
-	if o.RetryAfter > 0 && now.Add(o.RetryAfter).After(g.open) {
-		g.open = now.Add(o.RetryAfter)
-	}
 	if o.Accepted {
-		was, down := g.failures, now.Sub(g.since)
-		g.failures, g.parked = 0, false
-		if was >= downAfter {
-			g.open = time.Time{}
-			return cameBack, down
-		}
-		return same, 0
+		return g.accepted(now)
 	}
-	g.failures++
-	if o.Parked {
-		g.parked = true
-		g.failures = max(g.failures, downAfter)
-		g.open = now.Add(parkedProbe)
-	}
-	if g.failures >= downAfter {
-		d := backoff.Delay(g.failures-downAfter+1, probeBase, probeCap, 0.2, nil)
-		if t := now.Add(d); t.After(g.open) {
-			g.open = t
-		}
-	}
-	if g.failures == downAfter {
-		g.since = now
-		return wentDown, 0
-	}
-	return same, 0
+	return g.refused(now, p, o), 0
 }
 
-// parkedProbe is how long nothing is posted to a URL that answered 410 Gone.
-const parkedProbe = time.Hour
+func (g *Gate) accepted(now time.Time) (turn, time.Duration) {
+	was := g.down()
+	g.failures, g.parked = 0, false
+	if !was {
+		return same, 0
+	}
+	g.open = time.Time{}
+	return cameBack, now.Sub(g.since)
+}
+
+func (g *Gate) refused(now time.Time, p pass, o Outcome) turn {
+	g.openAt(now.Add(o.RetryAfter))
+	was, wasGone := g.down(), g.parked
+	switch {
+	case o.Parked:
+		g.parked = true
+		g.failures = max(g.failures, downAfter)
+		g.openAt(now.Add(parkedProbe))
+	case was && !p.probe:
+		// It began before the URL was down, and is no news.
+	default:
+		g.parked = false
+		g.failures++
+		if g.down() {
+			g.openAt(now.Add(backoff.Delay(g.failures-downAfter+1, probeBase, probeCap, 0.2, rand.Float64)))
+		}
+	}
+	if !was && g.down() {
+		g.since = now
+	}
+	switch {
+	case g.parked && !wasGone:
+		return wasParked
+	case !was && g.down():
+		return wentDown
+	}
+	return same
+}
+
+// openAt closes the gate until t, or longer where it is closed already.
+func (g *Gate) openAt(t time.Time) {
+	if t.After(g.open) {
+		g.open = t
+	}
+}
+
+// closed is for how long nothing can be posted, 0 when something can. A URL that is
+// down and probed at this moment is looked at again after a while.
+func (g *Gate) closed() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if d := time.Until(g.open); d > 0 {
+		return d
+	}
+	if g.down() && g.flying+len(g.queue) > 0 {
+		return freshFor
+	}
+	return 0
+}
 
 // GateStatus is what is told of a URL.
 type GateStatus struct {
@@ -116,7 +228,7 @@ type GateStatus struct {
 func (g *Gate) Status() GateStatus {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := GateStatus{Down: g.failures >= downAfter, Parked: g.parked, Failures: g.failures, Flying: g.flying}
+	s := GateStatus{Down: g.down(), Parked: g.parked, Failures: g.failures, Flying: g.flying}
 	if s.Down {
 		s.Since = g.since
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/masixun71/cupid/pkg/event"
 	"github.com/masixun71/cupid/pkg/row"
 )
 
@@ -53,8 +52,12 @@ type Pair interface {
 	// ReadFull reads source rows by the text of their id; rows that are gone are
 	// left out. payloads[i] is the JSON object of the whole row i.
 	ReadFull(ctx context.Context, ids []string) (b *row.Batch, payloads [][]byte, err error)
+	// ReadSource is ReadFull without the payloads.
+	ReadSource(ctx context.Context, ids []string) (*row.Batch, error)
 	// ReadDestination reads the destination rows that have one of keys.
 	ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error)
+	// Ping returns nil when both servers answer.
+	Ping(ctx context.Context) error
 	// Columns are the source names of the mapped columns.
 	Columns() []string
 }
@@ -86,28 +89,3 @@ type Sender interface {
 type Alerts interface {
 	Alert(kind, text string)
 }
-
-// Note is what the queue keeps of an event beside its identity.
-type Note struct {
-	ID       string     `json:"id"`
-	Kind     event.Kind `json:"kind"`
-	SourceID string     `json:"src"`
-	Columns  []string   `json:"cols,omitempty"`
-	State    State      `json:"state"`
-	// Accepted counts 2xx answers.
-	Accepted int `json:"acc,omitempty"`
-	// Look is the last look at a watched row.
-	Look *event.Look `json:"look,omitempty"`
-}
-
-// State is where an event is on its way.
-type State string
-
-const (
-	// Pending waits for its next attempt.
-	Pending State = "pending"
-	// Accepted was answered with 2xx and waits to be seen repaired.
-	Accepted State = "accepted"
-	// Watched is a row that kept moving and is no event yet.
-	Watched State = "watched"
-)

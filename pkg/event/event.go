@@ -42,14 +42,20 @@ type Event struct {
 	Kind Kind `json:"kind"`
 	// SourceID is the source row's id column as text, by which it is read again.
 	SourceID string `json:"sourceId"`
-	// Columns are the source names of the differing columns.
+	// Columns are the source names of the differing columns, as Names bounds them.
 	Columns []string `json:"columns,omitempty"`
 	// FirstSeen is when the divergence was first read, by the clock of this machine.
 	FirstSeen time.Time `json:"firstSeen"`
 	// Watch is set for a row that kept changing for as long as a task worker may
-	// hold it: it is no event yet, and the callback worker goes on judging it.
-	Watch *Look `json:"watch,omitempty"`
+	// hold it: it is no event yet, and the callback worker goes on judging it. It has
+	// the looks so far, the oldest first.
+	Watch []Look `json:"watch,omitempty"`
 }
+
+// MaxKeyTextBytes is the longest text of a key that can be queued. The longest key
+// of an index of MySQL has 3,072 bytes, twice as many in hexadecimal; only a
+// byColumn that has no index can have longer ones.
+const MaxKeyTextBytes = 8192
 
 // AppendBody appends the callback's body to dst: exactly
 // {"type":KIND,"srcColumn":ROW}, with row a JSON object.

@@ -38,10 +38,19 @@ func Keys(b *row.Batch) []row.Key {
 	return keys
 }
 
+// maxNamesBytes bounds the names of the columns of one event: they go into a frame,
+// the queue and a header, whose line many receivers limit to 8 KiB.
+const maxNamesBytes = 4096
+
 // Names are the names of the columns of a divergence, out of those of the mapping.
+// Those that are more than 4 KiB together are left out.
 func Names(d row.Divergence, columns []string) []string {
 	names := make([]string, 0, len(d.Columns))
+	bytes := 0
 	for _, i := range d.Columns {
+		if bytes += len(columns[i]); bytes > maxNamesBytes {
+			break
+		}
 		names = append(names, columns[i])
 	}
 	return names

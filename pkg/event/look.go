@@ -1,5 +1,10 @@
 package event
 
+// MaxLooks is how many looks at one row are kept. A destination that shows a
+// version which the source had longer ago than that is taken for one that does
+// not follow.
+const MaxLooks = 16
+
 // Look is what one reading of both sides saw of a row whose sides differed: a
 // fingerprint of the mapped columns of each.
 type Look struct {
@@ -7,6 +12,14 @@ type Look struct {
 	Source uint64 `json:"source"`
 	// Destination is the fingerprint of the destination row; 0 when it is missing.
 	Destination uint64 `json:"destination"`
+}
+
+// Add returns looks with one more, without the oldest where there are too many.
+// It does not change looks.
+func Add(looks []Look, l Look) []Look {
+	from := max(0, len(looks)+1-MaxLooks)
+	all := make([]Look, 0, len(looks)-from+1)
+	return append(append(all, looks[from:]...), l)
 }
 
 // Verdict is what the looks at one suspect add up to.

@@ -2,17 +2,20 @@ package task
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
+	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/event"
 	"github.com/masixun71/cupid/pkg/row"
 )
 
-// maxSubmit is how many events go into one message; with the longest keys that
-// MySQL can index (3,072 bytes) it stays below a frame's limit.
-const maxSubmit = 500
+// maxSubmitBytes bounds the events of one message. A frame takes four times as
+// much: the rest is room for its envelope and for one event, of which the key can
+// have 48 KiB as JSON.
+const maxSubmitBytes = ipc.MaxFrameBytes / 4
 
 // suspect is a row that differed in every look so far.
 type suspect struct {
@@ -25,7 +28,7 @@ type suspect struct {
 // process compares one chunk to the end: until no row of it is a suspect.
 func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 	r := chunk.Result{Chunk: c.ID, Pair: c.Pair}
-	p, ok := w.config.Pairs[c.Pair]
+	p, ok := w.pairs[c.Pair]
 	if !ok {
 		r.Error = fmt.Sprintf("pair %q is not configured here", c.Pair)
 		return r
@@ -39,20 +42,10 @@ func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 	}
 	if err != nil {
 		r.Error = err.Error()
+		return r
 	}
 	w.count(func(n *Counts) { n.Chunks++ })
 	return r
-}
-
-// read takes a reader's place for as long as f runs.
-func (w *Worker) read(ctx context.Context, f func() error) error {
-	select {
-	case w.reading <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	defer func() { <-w.reading }()
-	return f()
 }
 
 func (w *Worker) settle(ctx context.Context) error {
@@ -67,10 +60,10 @@ func (w *Worker) settle(ctx context.Context) error {
 }
 
 // first is the first look at a chunk.
-func (w *Worker) first(ctx context.Context, p Pair, c chunk.Chunk, r *chunk.Result) ([]suspect, error) {
+func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) ([]suspect, error) {
 	var suspects []suspect
 	nullKeys := 0
-	err := w.read(ctx, func() error {
+	err := p.read(ctx, func() error {
 		src, err := p.ReadRange(ctx, c)
 		if err != nil {
 			return err
@@ -83,8 +76,12 @@ func (w *Worker) first(ctx context.Context, p Pair, c chunk.Chunk, r *chunk.Resu
 		}
 		differ, _, err := compare(ctx, p, src)
 		now := time.Now()
+		twice := map[string]bool{} // a row that changed its place meanwhile may have been read twice
 		for _, f := range differ {
-			suspects = append(suspects, suspect{id: src.ID(f.Index), key: src.Key(f.Index), seen: now, looks: []event.Look{f.Look}})
+			if id := src.ID(f.Index); !twice[id] {
+				twice[id] = true
+				suspects = append(suspects, suspect{id: id, key: src.Key(f.Index), seen: now, looks: []event.Look{f.Look}})
+			}
 		}
 		return err
 	})
@@ -103,18 +100,24 @@ func (w *Worker) first(ctx context.Context, p Pair, c chunk.Chunk, r *chunk.Resu
 	return suspects, nil
 }
 
+// round is what a further look at suspects found.
+type round struct {
+	moving []suspect
+	events []event.Event
+	aside  int // events that cannot be queued
+}
+
 // again looks at suspects once more, hands on what is confirmed, and returns
 // what is still moving.
-func (w *Worker) again(ctx context.Context, p Pair, c chunk.Chunk, suspects []suspect, look int, r *chunk.Result) ([]suspect, error) {
+func (w *Worker) again(ctx context.Context, p *reader, c chunk.Chunk, suspects []suspect, look int, r *chunk.Result) ([]suspect, error) {
 	ids := make([]string, len(suspects))
 	byID := make(map[string]suspect, len(suspects))
 	for i, s := range suspects {
 		ids[i] = s.id
 		byID[s.id] = s
 	}
-	var moving []suspect
-	var events []event.Event
-	err := w.read(ctx, func() error {
+	var found round
+	err := p.read(ctx, func() error {
 		src, err := p.ReadSource(ctx, ids)
 		if err != nil {
 			return err
@@ -131,41 +134,86 @@ func (w *Worker) again(ctx context.Context, p Pair, c chunk.Chunk, suspects []su
 			if key := src.Key(f.Index); s.key != key {
 				s.looks, s.key = nil, key // another row by now, as far as the destination is concerned
 			}
-			s.looks = append(s.looks, f.Look)
-			e := newEvent(p, c, s, f)
-			switch {
-			case event.Judge(s.looks) == event.Confirmed:
-				w.log(p, c, s, f, e, src, des)
-				events = append(events, e)
-			case look >= maxLooks:
-				e.Watch = &f.Look
-				events = append(events, e)
-				w.count(func(n *Counts) { n.Watched++ })
-			default:
-				moving = append(moving, s)
-			}
+			s.looks = event.Add(s.looks, f.Look)
+			w.judge(&found, p, c, s, look, f, src, des)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	healed := len(suspects) - len(events) - len(moving)
+	healed := len(suspects) - len(found.events) - len(found.moving) - found.aside
 	r.Healed += healed
-	r.Events += len(events)
-	w.count(func(n *Counts) { n.SelfHealed += uint64(healed); n.Events += uint64(len(events)) })
-	return moving, w.submit(ctx, events)
+	r.Events += len(found.events)
+	w.count(func(n *Counts) {
+		n.SelfHealed += uint64(healed)
+		n.Events += uint64(len(found.events))
+	})
+	return found.moving, w.submit(ctx, found.events)
 }
 
+// judge decides what is to become of a suspect that differed in this look, too.
+func (w *Worker) judge(to *round, p *reader, c chunk.Chunk, s suspect, look int, f event.Found, src, des *row.Batch) {
+	confirmed := event.Judge(s.looks) == event.Confirmed
+	if !confirmed && look < maxLooks {
+		to.moving = append(to.moving, s)
+		return
+	}
+	e := newEvent(p, c, s, f)
+	if confirmed {
+		w.log(p, c, s, f, e, src, des)
+	} else {
+		e.Watch = s.looks
+		w.count(func(n *Counts) { n.Watched++ })
+	}
+	if w.tooLong(e) {
+		to.aside++
+		return
+	}
+	to.events = append(to.events, e)
+}
+
+// tooLong sets an event aside that the queue could not hold, so that its row does
+// not stop the rest of its chunk.
+func (w *Worker) tooLong(e event.Event) bool {
+	text, err := e.Key.MarshalText()
+	if err == nil && len(text) <= event.MaxKeyTextBytes && len(e.SourceID) <= event.MaxKeyTextBytes {
+		return false
+	}
+	w.count(func(n *Counts) { n.LongKeys++ })
+	w.config.Log.Error().Err(err).Str("pair", e.Pair).Stringer("key", e.Key).Int("bytes", len(text)).
+		Msg("row set aside: its key or id is too long to be queued, it is not called back")
+	return true
+}
+
+// submit hands events on, in messages that fit into a frame.
 func (w *Worker) submit(ctx context.Context, events []event.Event) error {
 	for len(events) > 0 {
-		n := min(len(events), maxSubmit)
+		n, err := fitting(events)
+		if err != nil {
+			return err
+		}
 		if err := w.config.Work.Submit(ctx, events[:n]); err != nil {
 			return fmt.Errorf("submit events: %w", err)
 		}
 		events = events[n:]
 	}
 	return nil
+}
+
+// fitting is how many of events go into one message, one at least.
+func fitting(events []event.Event) (int, error) {
+	bytes := 0
+	for i, e := range events {
+		b, err := json.Marshal(e)
+		if err != nil {
+			return 0, fmt.Errorf("write event of %s: %w", e.Pair, err)
+		}
+		if bytes += len(b) + 1; i > 0 && bytes > maxSubmitBytes {
+			return i, nil
+		}
+	}
+	return len(events), nil
 }
 
 // compare reads the destination rows of src and returns what differs.
@@ -181,7 +229,7 @@ func compare(ctx context.Context, p Pair, src *row.Batch) ([]event.Found, *row.B
 	return event.Find(src, des), des, nil
 }
 
-func newEvent(p Pair, c chunk.Chunk, s suspect, f event.Found) event.Event {
+func newEvent(p *reader, c chunk.Chunk, s suspect, f event.Found) event.Event {
 	return event.Event{
 		Pair: c.Pair, Key: s.key, Kind: event.Kind(f.Kind), SourceID: s.id,
 		Columns: event.Names(f.Divergence, p.Columns()), FirstSeen: s.seen.UTC(),
@@ -189,13 +237,14 @@ func newEvent(p Pair, c chunk.Chunk, s suspect, f event.Found) event.Event {
 }
 
 // log writes a confirmed divergence down, with both values where that is allowed.
-func (w *Worker) log(p Pair, c chunk.Chunk, s suspect, f event.Found, e event.Event, src, des *row.Batch) {
+func (w *Worker) log(p *reader, c chunk.Chunk, s suspect, f event.Found, e event.Event, src, des *row.Batch) {
 	line := w.config.Log.Info().Str("pair", c.Pair).Stringer("key", s.key).Str("id", s.id).Stringer("kind", e.Kind).
 		Str("scan", string(c.Scan)).Strs("columns", e.Columns).Dur("settled", time.Since(s.seen)).Int("looks", len(s.looks))
 	if w.config.LogValues && f.Des >= 0 {
 		values := make([]differing, 0, len(f.Columns))
-		for i, column := range f.Columns {
-			values = append(values, differing{e.Columns[i], p.LogValue(src, f.Index, column), p.LogValue(des, f.Des, column)})
+		for i, name := range e.Columns {
+			column := f.Columns[i]
+			values = append(values, differing{name, p.LogValue(src, f.Index, column), p.LogValue(des, f.Des, column)})
 		}
 		line = line.Any("values", values)
 	}

@@ -16,8 +16,9 @@ const (
 	// maxInHand is how many chunks a worker holds at a time, settling ones
 	// included. With chunks of 2,000 rows it bounds the suspects to 16,000.
 	maxInHand = 8
-	// readers is how many chunks are read at a time: two, so that one is read
-	// from the source while another is compared or read from the destination.
+	// readers is how many chunks of one pair are read at a time: two, so that one
+	// is read from the source while another is compared or read from the
+	// destination.
 	readers = 2
 	// maxLooks is how often a row that keeps moving is looked at before the
 	// callback worker goes on watching it.
@@ -45,7 +46,7 @@ type Worker struct {
 	config  Config
 	chunks  chan chunk.Chunk // room for all that can have been asked for
 	results chan chunk.Result
-	reading chan struct{} // a slot for every chunk that is being read
+	pairs   map[string]*reader
 
 	mu     sync.Mutex // guards counts
 	counts Counts
@@ -63,14 +64,19 @@ type Counts struct {
 	Ambiguous  uint64 `json:"ambiguous"`
 	// NullKeys counts source rows without a join key: no destination row can be theirs.
 	NullKeys uint64 `json:"nullKeys"`
+	// LongKeys counts divergent rows whose key is too long for the queue.
+	LongKeys uint64 `json:"longKeys"`
 }
 
 // New makes a worker; Run starts it.
 func New(c Config) *Worker {
-	return &Worker{
-		config: c, chunks: make(chan chunk.Chunk, maxInHand),
-		results: make(chan chunk.Result), reading: make(chan struct{}, readers),
+	w := &Worker{
+		config: c, chunks: make(chan chunk.Chunk, maxInHand), results: make(chan chunk.Result), pairs: map[string]*reader{},
 	}
+	for name, p := range c.Pairs {
+		w.pairs[name] = newReader(p)
+	}
+	return w
 }
 
 // Take gives the worker a chunk that it wanted.
@@ -92,10 +98,10 @@ func (w *Worker) count(f func(*Counts)) {
 // Run compares until ctx is done or the worker is drained. What is in hand then
 // is dropped: the master gives it to another worker.
 func (w *Worker) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer cancel(nil)
+	defer cancel()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	hand := map[string]chunk.Chunk{}

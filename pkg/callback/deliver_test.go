@@ -1,0 +1,767 @@
+package callback_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/callback"
+	"github.com/masixun71/cupid/pkg/event"
+)
+
+// copyRow makes the destination what a post says.
+func copyRow(w *world, p callback.Post) {
+	var body struct {
+		SrcColumn struct{ Number, Name string } `json:"srcColumn"`
+	}
+	if err := json.Unmarshal(p.Body, &body); err != nil {
+		panic(err)
+	}
+	w.copied(body.SrcColumn.Number, body.SrcColumn.Name)
+}
+
+func TestHealedBeforeTheAttemptIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.set(1, "k1", "x")
+		r.copied("k1", "x")
+		r.submit(diverged("p", 1, "k1"))
+		synctest.Wait()
+		r.wantPosts(0)
+		r.wantDepth(0)
+		if c := r.counts(); c.HealedItself != 1 || c.Stored != 1 || c.Attempts != 0 {
+			t.Errorf("counts %+v", c)
+		}
+		r.stop()
+	})
+}
+
+func TestG5RepairedRowIsVerifiedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(r.repair)
+		r.set(1, "k1", "x")
+		r.submit(diverged("p", 1, "k1"))
+		synctest.Wait()
+		r.wantPosts(1)
+		r.wantDepth(0)
+		p := r.got()[0]
+		if string(p.Body) != `{"type":1,"srcColumn":{"id":1,"number":"k1","name":"x"}}` || p.Attempt != 1 || p.Pair != "p" || p.ID == "" {
+			t.Errorf("post %+v, body %s", p, p.Body)
+		}
+		if c := r.counts(); c.HealedByCallback != 1 || c.Accepted != 1 || c.HealedItself != 0 {
+			t.Errorf("counts %+v", c)
+		}
+		r.stop()
+	})
+}
+
+func TestG5RowThatIsRepairedLaterIsVerifiedAfterTheGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.set(1, "k1", "x")
+		r.submit(diverged("p", 1, "k1"))
+		synctest.Wait()
+		r.wantDepth(1)
+		r.copied("k1", "x")
+		after(grace - time.Millisecond)
+		r.wantDepth(1)
+		after(2 * time.Millisecond)
+		r.wantDepth(0)
+		r.wantPosts(1)
+		if c := r.counts(); c.HealedByCallback != 1 || c.NotRepaired != 0 {
+			t.Errorf("counts %+v", c)
+		}
+		r.wantAlerts("accepted, not repaired", 0)
+		r.stop()
+	})
+}
+
+func TestG5AcceptedAndNotRepairedIsPostedAgainEverMoreSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.set(1, "k1", "x")
+		r.submit(diverged("p", 1, "k1"))
+		synctest.Wait()
+		for i, wait := range []time.Duration{grace, 2 * grace, 4 * grace} {
+			after(wait - time.Millisecond)
+			r.wantPosts(i + 1)
+			after(time.Millisecond)
+			r.wantPosts(i + 2)
+			if n := r.counts().NotRepaired; n != uint64(i+1) {
+				t.Errorf("%d times not repaired, want %d", n, i+1)
+			}
+		}
+		r.wantAlerts("accepted, not repaired", 3)
+		posts := r.got()
+		for i, p := range posts {
+			if p.ID != posts[0].ID || p.Attempt != i+1 {
+				t.Errorf("post %d has id %s, attempt %d", i, p.ID, p.Attempt)
+			}
+		}
+		r.stop()
+	})
+}
+
+func TestRelapseIsANewEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(r.repair)
+		r.set(1, "k1", "x")
+		r.submit(diverged("p", 1, "k1"))
+		after(time.Second)
+		r.copied("k1", "overwritten")
+		r.submit(diverged("p", 1, "k1"))
+		after(time.Second)
+		posts := r.got()
+		if len(posts) != 2 || posts[0].ID == posts[1].ID || posts[1].Attempt != 1 {
+			t.Fatalf("posts %+v, want two with ids of their own", posts)
+		}
+		if !strings.HasPrefix(string(posts[1].Body), `{"type":2,`) || len(posts[1].Columns) != 1 {
+			t.Errorf("second post %s, columns %v; want a different row", posts[1].Body, posts[1].Columns)
+		}
+		r.wantDepth(0)
+		r.stop()
+	})
+}
+
+func TestG4PayloadIsTheRowAtThatAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(always(failed))
+		r.set(1, "k1", "first")
+		r.submit(diverged("p", 1, "k1"))
+		synctest.Wait()
+		r.set(1, "k1", "second")
+		r.answering(r.repair)
+		after(2 * time.Second)
+		posts := r.got()
+		if len(posts) != 2 || !strings.Contains(string(posts[0].Body), "first") || !strings.Contains(string(posts[1].Body), "second") {
+			t.Errorf("posts %+v, want each with the row of its time", posts)
+		}
+		r.wantDepth(0)
+		r.stop()
+	})
+}
+
+func TestFailureIsTriedAgainWithBackoffUnderOneID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(always(failed))
+		r.missing(1)
+		synctest.Wait()
+		first := r.got()[0]
+		for i, wait := range []time.Duration{1, 2, 4} { // seconds, and a fifth more or less
+			n := len(r.got())
+			after(wait*time.Second*8/10 - time.Millisecond)
+			if len(r.got()) != n {
+				t.Errorf("attempt %d came too early", i+2)
+			}
+			after(wait*time.Second*4/10 + 2*time.Millisecond)
+			if len(r.got()) != n+1 {
+				t.Errorf("attempt %d came too late", i+2)
+			}
+			// Some is left of the longest wait: the next one counts from the attempt.
+			r.receiver.mu.Lock()
+			at := r.at[len(r.at)-1]
+			r.receiver.mu.Unlock()
+			if late := time.Since(at); late > 0 {
+				wait2 := []time.Duration{2, 4, 8}[i]
+				after(wait2*time.Second*8/10 - time.Millisecond - late)
+				if len(r.got()) != n+1 {
+					t.Errorf("attempt %d came too early", i+3)
+				}
+				break
+			}
+		}
+		r.stop()
+		r.start() // the same queue
+		after(retryCap)
+		posts := r.got()
+		for i, p := range posts {
+			if p.ID != first.ID || p.Attempt != i+1 {
+				t.Errorf("post %d has id %s and attempt %d, want %s and %d", i, p.ID, p.Attempt, first.ID, i+1)
+			}
+		}
+		if len(posts) < 6 || len(posts) > 14 {
+			t.Errorf("%d posts in five minutes", len(posts))
+		}
+		r.stop()
+	})
+}
+
+func TestManyFailedAttemptsAreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(r *rig) { r.config.FailedAttempts = 4 })
+		r.answering(always(failed))
+		r.missing(1)
+		after(10 * time.Minute)
+		r.wantAlerts("callback fails", 1)
+		if c := r.counts(); c.Failed < 8 || c.Failed != c.Attempts {
+			t.Errorf("counts %+v", c)
+		}
+		r.stop()
+	})
+}
+
+func TestAnswerResetsTheBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.missing(1)
+		after(10 * time.Minute) // accepted again and again
+		n := len(r.got())
+		r.answering(always(failed))
+		for len(r.got()) == n {
+			after(time.Second)
+		}
+		after(3 * time.Second)
+		if got := len(r.got()); got < n+2 {
+			t.Errorf("%d attempts in the seconds after the first failure, want more", got-n)
+		}
+		r.stop()
+	})
+}
+
+func TestSourceRowThatIsGoneIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.submit(diverged("p", 1, "k1"))
+		synctest.Wait()
+		r.wantPosts(0)
+		r.wantDepth(0)
+		if n := r.counts().SourceGone; n != 1 {
+			t.Errorf("%d rows gone, want 1", n)
+		}
+		r.stop()
+	})
+}
+
+func TestSourceRowWithAnotherKeyIsWatchedUnderIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(r.repair)
+		r.set(1, "new", "x")
+		r.submit(diverged("p", 1, "old"))
+		synctest.Wait()
+		r.wantPosts(0)
+		if list := r.queue.of("p"); len(list) != 1 || list[0].Key != "new" {
+			t.Fatalf("queue %+v, want the row under its new key", list)
+		}
+		after(settle + time.Millisecond)
+		r.wantPosts(1)
+		r.wantDepth(0)
+		r.stop()
+	})
+}
+
+func TestG7FullQueueStillDeliversWhenKeysChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(r *rig) { r.queue.limit = 3 })
+		r.answering(r.repair)
+		r.set(1, "new", "x")
+		r.set(2, "b", "x")
+		r.set(3, "c", "x")
+		r.submit(diverged("p", 1, "old"), diverged("p", 2, "b"), diverged("p", 3, "c"))
+		after(5 * settle)
+		r.wantPosts(3)
+		r.wantDepth(0)
+		r.stop()
+	})
+}
+
+func watched(id int64, key string, looks ...event.Look) event.Event {
+	e := diverged("p", id, key)
+	e.Watch = looks
+	return e
+}
+
+func TestWatchedRowIsJudged(t *testing.T) {
+	for name, c := range map[string]struct {
+		step  func(w *world, n int) // before look n, from 0
+		looks int
+		posts int
+		depth int
+	}{
+		"it heals":                 {func(w *world, _ int) { w.copied("k1", "v0") }, 1, 0, 0},
+		"it stands still":          {func(*world, int) {}, 1, 1, 1},
+		"destination stuck":        {func(w *world, n int) { w.set(1, "k1", fmt.Sprint("v", n+1)) }, 1, 1, 1},
+		"destination follows":      {func(w *world, n int) { w.set(1, "k1", fmt.Sprint("v", n+1)); w.copied("k1", fmt.Sprint("v", n)) }, 8, 0, 1},
+		"follows ever more slowly": {func(w *world, n int) { w.set(1, "k1", fmt.Sprint("v", n+1)); w.copied("k1", fmt.Sprint("v", n/2)) }, 8, 0, 1},
+		"first follows and then stands still": {func(w *world, n int) {
+			w.set(1, "k1", fmt.Sprint("v", min(n+1, 3)))
+			w.copied("k1", fmt.Sprint("v", min(n, 2)))
+		}, 4, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil)
+				r.set(1, "k1", "v0")
+				r.copied("k1", "vOld")
+				r.submit(watched(1, "k1", r.look(1)))
+				synctest.Wait()
+				r.wantPosts(0)
+				for n := range c.looks {
+					c.step(r.world, n)
+					after(settle + 10*time.Millisecond)
+				}
+				r.wantPosts(c.posts)
+				r.wantDepth(c.depth)
+				r.stop()
+			})
+		})
+	}
+}
+
+func TestG3AcceptedRowThatMovesOnIsNotCalledUnrepaired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		version := 0
+		r.set(1, "k1", "v0")
+		r.answering(func(_ context.Context, p callback.Post) callback.Outcome {
+			copyRow(r.world, p)
+			version++ // the source moves on before the row can be verified
+			r.set(1, "k1", fmt.Sprint("v", version))
+			return accepted
+		})
+		r.submit(diverged("p", 1, "k1"))
+		for range 20 { // and the pipeline follows, one version behind
+			after(settle)
+			r.copied("k1", fmt.Sprint("v", version))
+			version++
+			r.set(1, "k1", fmt.Sprint("v", version))
+		}
+		r.wantPosts(1)
+		r.wantAlerts("accepted, not repaired", 0)
+		r.copied("k1", fmt.Sprint("v", version))
+		after(2 * settle)
+		r.wantDepth(0)
+		r.stop()
+	})
+}
+
+func TestG1NewerEventDuringAPostIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.set(1, "k1", "x")
+		r.set(2, "k1", "re-inserted")
+		r.answering(func(_ context.Context, p callback.Post) callback.Outcome {
+			if len(r.got()) == 1 {
+				// The row is deleted and comes back under another id, while the first one is on its way.
+				r.remove(1)
+				<-r.submit(diverged("p", 2, "k1"))
+				return failed
+			}
+			copyRow(r.world, p)
+			return accepted
+		})
+		r.submit(diverged("p", 1, "k1"))
+		synctest.Wait()
+		r.wantDepth(1)
+		after(500 * time.Millisecond)
+		r.wantPosts(1) // the newer one waits for the backoff of the older one
+		after(time.Second)
+		posts := r.got()
+		if len(posts) != 2 || posts[1].Attempt != 2 || posts[1].ID != posts[0].ID || !strings.Contains(string(posts[1].Body), "re-inserted") {
+			t.Fatalf("posts %+v, want the second to be attempt 2 with the new row", posts)
+		}
+		r.wantDepth(0)
+		r.stop()
+	})
+}
+
+func TestG1NewerEventDuringAVerifiedPostIsLookedAtAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.set(1, "k1", "x")
+		r.answering(func(_ context.Context, p callback.Post) callback.Outcome {
+			copyRow(r.world, p)
+			<-r.submit(diverged("p", 1, "k1"))
+			return accepted
+		})
+		r.submit(diverged("p", 1, "k1"))
+		after(2 * time.Second)
+		r.wantPosts(1)
+		r.wantDepth(0)
+		if c := r.counts(); c.HealedByCallback+c.HealedItself != 1 {
+			t.Errorf("counts %+v, want one healed", c)
+		}
+		r.stop()
+	})
+}
+
+func TestNewerEventDoesNotResetTheBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(always(failed))
+		r.missing(1)
+		after(30 * time.Second)
+		n := len(r.got())
+		for range 20 {
+			r.submit(diverged("p", 1, "k1"))
+			after(50 * time.Millisecond)
+		}
+		if got := len(r.got()); got > n+1 {
+			t.Errorf("%d attempts within a second of newer events", got-n)
+		}
+		after(10 * time.Minute)
+		r.wantAlerts("callback fails", 1)
+		r.stop()
+	})
+}
+
+func TestNewerEventOfAnAcceptedRowChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.missing(1)
+		after(grace + 2*grace + time.Second) // accepted three times
+		r.wantPosts(3)
+		r.submit(diverged("p", 1, "k1"))
+		after(4*grace - 2*time.Second)
+		r.wantPosts(3)
+		after(3 * time.Second)
+		r.wantPosts(4)
+		if n := r.counts().NotRepaired; n != 3 {
+			t.Errorf("%d times not repaired, want 3", n)
+		}
+		r.stop()
+	})
+}
+
+func TestOneInFlightForAnIdentity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(slowly(10*time.Second, failed))
+		r.set(1, "k1", "x")
+		for range 20 {
+			r.submit(diverged("p", 1, "k1"))
+			after(100 * time.Millisecond)
+		}
+		r.wantPosts(1)
+		after(20 * time.Second)
+		if n := r.atOnce(); n != 1 {
+			t.Errorf("%d posts of one identity at once", n)
+		}
+		r.stop()
+	})
+}
+
+func TestG4StaleRowsAreReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(r *rig) {
+			d := r.config.Destinations["p"]
+			d.Concurrency, d.Gate = 1, callback.NewGate(1)
+			r.config.Destinations["p"] = d
+		})
+		r.answering(func(ctx context.Context, p callback.Post) callback.Outcome {
+			slowly(1500*time.Millisecond, failed)(ctx, p)
+			r.do(func() { // all rows change while the receiver is at work
+				for id, s := range r.src {
+					s.name = time.Now().Format(time.RFC3339Nano)
+					r.src[id] = s
+				}
+			})
+			slowly(1500*time.Millisecond, failed)(ctx, p)
+			copyRow(r.world, p)
+			return failed
+		})
+		r.missing(6)
+		after(14 * time.Second)
+		r.receiver.mu.Lock()
+		defer r.receiver.mu.Unlock()
+		if len(r.posts) != 5 {
+			t.Fatalf("%d posts in 14 s, want one every 3 s", len(r.posts))
+		}
+		for i, p := range r.posts[1:] {
+			want := r.at[i].Add(1500 * time.Millisecond).Format(time.RFC3339Nano)
+			if !strings.Contains(string(p.Body), want) {
+				t.Errorf("post %d is %s, want the row of %s", i+1, p.Body, want)
+			}
+		}
+		r.cancel()
+	})
+}
+
+func TestSlowDatabaseStillDelivers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(r.repair)
+		r.delay = func(ctx context.Context) { // longer than a row is fresh
+			select {
+			case <-time.After(2 * time.Second):
+			case <-ctx.Done():
+			}
+		}
+		r.missing(20)
+		after(time.Minute)
+		r.wantPosts(20)
+		r.wantDepth(0)
+		r.stop()
+	})
+}
+
+func TestHoldPostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(r *rig) { r.config.Hold = true })
+		r.missing(3)
+		after(time.Hour)
+		r.wantPosts(0)
+		r.wantDepth(3)
+		r.stop()
+	})
+}
+
+func TestDrainingFinishesPostsAndStartsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(func(ctx context.Context, p callback.Post) callback.Outcome {
+			o := slowly(500*time.Millisecond, accepted)(ctx, p)
+			copyRow(r.world, p)
+			return o
+		})
+		r.missing(100)
+		after(100 * time.Millisecond)
+		r.wantPosts(8)
+		close(r.draining)
+		if err := <-r.end; err != nil {
+			t.Error(err)
+		}
+		r.wantPosts(8)
+		r.wantDepth(92)
+		if c := r.counts(); c.Accepted != 8 || c.Failed != 0 || r.atOnce() != 8 {
+			t.Errorf("counts %+v", c)
+		}
+	})
+}
+
+func TestG1PostGivenUpByOurselvesIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(slowly(time.Hour, accepted))
+		r.missing(10)
+		after(time.Second)
+		r.stop()
+		if c := r.counts(); c.Failed != 0 || c.Attempts != 0 {
+			t.Errorf("counts %+v, want no failure", c)
+		}
+		r.wantAlerts("callback URL down", 0)
+		for _, rec := range r.queue.of("p") {
+			if rec.Attempts != 0 {
+				t.Errorf("record %+v, want no attempt", rec)
+			}
+		}
+	})
+}
+
+func TestG6RowThatCannotBeReadStopsOnlyItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(r.repair)
+		r.do(func() { r.bad[1], r.bad[77], r.bad[78] = true, true, true })
+		r.missing(200)
+		after(20 * time.Second)
+		r.wantPosts(197)
+		r.wantDepth(3)
+		if n := r.heard("row unreadable"); n != 3 {
+			t.Errorf("%d alerts, want one for each row", n)
+		}
+		r.wantAlerts("pair stopped", 0)
+		r.do(func() { clear(r.bad) })
+		after(10 * time.Minute)
+		r.wantDepth(0)
+		r.wantPosts(200)
+		r.stop()
+	})
+}
+
+func TestG6ManyRowsThatCannotBeReadDoNotStopTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(r.repair)
+		r.do(func() {
+			for id := range int64(150) { // all that is due first, by key
+				r.bad[id+1] = true
+			}
+		})
+		r.missing(200)
+		after(20 * time.Minute)
+		r.wantPosts(50)
+		r.wantDepth(150)
+		r.stop()
+	})
+}
+
+func TestEventWithoutSenseIsSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(r *rig) {
+			for _, note := range []string{"", "{", `{"src":"9","state":"watched"}`} {
+				r.queue.records[[2]string{"p", note}] = callback.Record{Pair: "p", Key: note, Note: []byte(note), Due: time.Now()}
+			}
+		})
+		r.answering(r.repair)
+		r.missing(2)
+		after(5 * time.Second)
+		r.wantPosts(2)
+		r.wantDepth(2) // kept; the third has no source row
+		r.wantAlerts("event unreadable", 2)
+		if n := r.counts().Unreadable; n != 2 {
+			t.Errorf("counted %d, want 2", n)
+		}
+		r.stop()
+	})
+}
+
+func TestDeadDatabaseIsProbedAndNotHammered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(r.repair)
+		tries := 0
+		r.do(func() {
+			r.fail = func() error { tries++; return errPlanned }
+		})
+		r.missing(300)
+		after(10 * time.Minute)
+		if tries > 100 {
+			t.Errorf("%d reads in ten minutes of a dead database", tries)
+		}
+		r.wantAlerts("pair stopped", 1)
+		r.wantAlerts("row unreadable", 0)
+		r.do(func() { r.fail = nil })
+		after(31 * time.Second)
+		r.wantPosts(300)
+		r.wantDepth(0)
+		r.stop()
+	})
+}
+
+func TestAnswersAreWrittenWhileTheDatabaseIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(func(ctx context.Context, p callback.Post) callback.Outcome {
+			r.do(func() { r.fail = func() error { return errPlanned } })
+			return slowly(500*time.Millisecond, accepted)(ctx, p)
+		})
+		r.missing(1)
+		after(100 * time.Millisecond)
+		r.submit(diverged("p", 2, "k2")) // fails, and the lane waits
+		after(450 * time.Millisecond)
+		if c := r.counts(); c.Accepted != 1 {
+			t.Errorf("counts %+v, want the answer to be written", c)
+		}
+		r.stop()
+	})
+}
+
+func TestQueueErrorWaitsAndGoesOn(t *testing.T) {
+	for _, op := range []string{"apply", "due", "get", "next"} {
+		t.Run(op, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil)
+				r.answering(r.repair)
+				tries := 0
+				r.queue.failing(func(o string) error {
+					if o == op {
+						tries++
+						return errors.New("disk full")
+					}
+					return nil
+				})
+				r.missing(20)
+				after(time.Minute)
+				if tries > 100 {
+					t.Errorf("%d tries in a minute", tries)
+				}
+				r.queue.failing(nil)
+				after(31 * time.Second)
+				r.wantDepth(0)
+				r.wantPosts(20)
+				r.stop()
+			})
+		})
+	}
+}
+
+func TestPairThatIsNotConfiguredKeepsItsEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(r.repair)
+		e := diverged("removed", 1, "k1")
+		if done := r.submit(e); true {
+			after(time.Hour)
+			if !isClosed(done) {
+				t.Error("an event of a pair that is not here is not acknowledged")
+			}
+		}
+		if list := r.queue.of("removed"); len(list) != 1 || list[0].Attempts != 0 {
+			t.Errorf("queue %+v, want the event untouched", list)
+		}
+		r.stop()
+	})
+}
+
+func TestG7HugeRowsAreReadAFewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.pad = bytes.Repeat([]byte(" "), 2<<20)
+		r.answering(func(ctx context.Context, p callback.Post) callback.Outcome {
+			o := slowly(10*time.Millisecond, accepted)(ctx, p)
+			_, rest, _ := strings.Cut(string(p.Body[:100]), `"number":"`)
+			key, _, _ := strings.Cut(rest, `"`)
+			r.copied(key, "x")
+			return o
+		})
+		r.missing(120)
+		after(time.Minute)
+		r.wantPosts(120)
+		r.wantDepth(0)
+		if r.rows > 32 {
+			t.Errorf("%d rows of 2 MiB read at once, want 64 MiB at most", r.rows)
+		}
+		r.stop()
+	})
+}
+
+func TestBacklogIsDeliveredAtTheSpeedOfTheReceiver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(func(ctx context.Context, p callback.Post) callback.Outcome {
+			o := slowly(10*time.Millisecond, accepted)(ctx, p)
+			copyRow(r.world, p)
+			return o
+		})
+		r.missing(1200)
+		after(1600 * time.Millisecond) // 8 at a time: 1.5 s
+		r.wantPosts(1200)
+		r.wantDepth(0)
+		if r.queue.writes > 600 {
+			t.Errorf("%d writes for 1200 events", r.queue.writes)
+		}
+		if n := r.fullReads(); n > 60 {
+			t.Errorf("%d reads of whole rows for 1200 events", n)
+		}
+		r.stop()
+	})
+}
+
+func TestIdleWorkerRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		steps := 0
+		r := newRig(t, func(r *rig) { r.config.Step = func() { steps++ } })
+		after(time.Minute)
+		r.queue.mu.Lock()
+		ops := r.queue.ops
+		r.queue.mu.Unlock()
+		if ops > 200 {
+			t.Errorf("%d operations of the queue in an idle minute", ops)
+		}
+		if steps < 60 {
+			t.Errorf("%d steps in a minute, want one a second at least", steps)
+		}
+		r.stop()
+	})
+}

@@ -1,0 +1,180 @@
+package callback
+
+import (
+	"context"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/event"
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+// seen is what one reading of a record's rows found.
+type seen struct {
+	gone    bool         // the source row is no more
+	moved   *event.Event // the source row has another key now
+	found   *event.Found // nil when both sides are equal
+	columns []string
+	payload []byte
+	err     error // this row cannot be read, though others can
+	skipped bool  // it was not looked at
+}
+
+// known is a record with its note.
+type known struct {
+	Record
+	note Note
+}
+
+// look reads the rows of records anew, many keys in one query; with payloads only
+// when the rows may be posted.
+func (l *lane) look(ctx context.Context, records []known, payloads bool) ([]seen, error) {
+	all, err := l.read(ctx, records, payloads)
+	if err != nil {
+		return nil, &readError{err}
+	}
+	return all, nil
+}
+
+func (l *lane) read(ctx context.Context, records []known, full bool) ([]seen, error) {
+	ids := make([]string, len(records))
+	for i, r := range records {
+		ids[i] = r.note.SourceID
+	}
+	src, payloads, err := l.readSource(ctx, ids, full)
+	if err != nil {
+		return nil, err
+	}
+	rows := make(map[string]int, src.Len())
+	for i := range src.Len() {
+		rows[src.ID(i)] = i
+	}
+	found := map[int]event.Found{}
+	if keys := event.Keys(src); len(keys) > 0 {
+		des, err := l.dest.Pair.ReadDestination(ctx, keys)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range event.Find(src, des) {
+			found[f.Index] = f
+		}
+	}
+	all := make([]seen, len(records))
+	for i, r := range records {
+		at, ok := rows[ids[i]]
+		if !ok || src.HasNullKey(at) {
+			all[i].gone = true
+			continue
+		}
+		f, differs := found[at]
+		if all[i], err = l.seen(r, src, at, f, differs); err != nil {
+			return nil, err
+		}
+		if all[i].found != nil && full {
+			all[i].payload = payloads[at]
+		}
+	}
+	return all, nil
+}
+
+func (l *lane) readSource(ctx context.Context, ids []string, full bool) (*row.Batch, [][]byte, error) {
+	if full {
+		return l.dest.Pair.ReadFull(ctx, ids)
+	}
+	src, err := l.dest.Pair.ReadSource(ctx, ids)
+	return src, nil, err
+}
+
+// seen is what was found of the record whose source row is at a place of src.
+func (l *lane) seen(r known, src *row.Batch, at int, f event.Found, differs bool) (seen, error) {
+	key, err := src.Key(at).MarshalText()
+	if err != nil {
+		return seen{}, err
+	}
+	switch {
+	case string(key) != r.Key && differs && len(key) <= event.MaxKeyTextBytes:
+		return seen{gone: true, moved: &event.Event{
+			Pair: r.Pair, Key: src.Key(at), Kind: event.Kind(f.Kind), SourceID: r.note.SourceID,
+			FirstSeen: time.Now().UTC(), Watch: []event.Look{f.Look},
+		}}, nil
+	case string(key) != r.Key:
+		return seen{gone: true}, nil
+	case differs:
+		return seen{found: &f, columns: event.Names(f.Divergence, l.dest.Pair.Columns())}, nil
+	}
+	return seen{}, nil
+}
+
+// maxUnread is how many rows in a row may turn out to be unreadable before no more
+// are tried for this time.
+const maxUnread = 8
+
+// lookApart looks at records, and when they cannot be read together finds those
+// that cannot be read at all, so that one row does not stop its pair. Those that
+// could not be read before are read one by one. An error means that a database is away.
+func (l *lane) lookApart(ctx context.Context, records []known) ([]seen, error) {
+	var clean, suspect []known
+	places := [2][]int{}
+	for i, r := range records {
+		if r.note.Unread == 0 {
+			clean, places[0] = append(clean, r), append(places[0], i)
+		} else {
+			suspect, places[1] = append(suspect, r), append(places[1], i)
+		}
+	}
+	s := splitter{lane: l}
+	found := [2][]seen{s.look(ctx, clean), nil}
+	s.unread = 0
+	for i := range suspect {
+		found[1] = append(found[1], s.look(ctx, suspect[i:i+1])...)
+	}
+	if s.away != nil {
+		return nil, s.away
+	}
+	all := make([]seen, len(records))
+	for i, some := range found {
+		for j, one := range some {
+			all[places[i][j]] = one
+		}
+	}
+	return all, nil
+}
+
+// splitter looks at halves of what cannot be read together.
+type splitter struct {
+	lane   *lane
+	unread int   // single rows, one after the other
+	asked  bool  // whether the databases answer
+	away   error // they do not
+}
+
+func (s *splitter) look(ctx context.Context, records []known) []seen {
+	if len(records) == 0 {
+		return nil
+	}
+	all := make([]seen, len(records))
+	if s.away != nil || s.unread >= maxUnread || ctx.Err() != nil {
+		for i := range all {
+			all[i].skipped = true
+		}
+		return all
+	}
+	some, err := s.lane.look(ctx, records, true)
+	if err == nil {
+		s.unread = 0
+		return some
+	}
+	if !s.asked {
+		s.asked = true
+		if s.lane.dest.Pair.Ping(ctx) != nil {
+			s.away = err
+			return all
+		}
+	}
+	if len(records) == 1 {
+		s.unread++
+		all[0].err = err
+		return all
+	}
+	half := len(records) / 2
+	return append(s.look(ctx, records[:half]), s.look(ctx, records[half:])...)
+}

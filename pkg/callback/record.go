@@ -1,0 +1,208 @@
+package callback
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/event"
+)
+
+// Note is what the queue keeps of an event beside its identity.
+type Note struct {
+	Kind     event.Kind `json:"kind"`
+	SourceID string     `json:"src"`
+	Columns  []string   `json:"cols,omitempty"`
+	State    State      `json:"state"`
+	// Accepted counts 2xx answers.
+	Accepted int `json:"acc,omitempty"`
+	// Failed counts the attempts that failed since the last 2xx.
+	Failed int `json:"fail,omitempty"`
+	// Unread counts how often in a row the row could not be read, though others could.
+	Unread int `json:"unread,omitempty"`
+	// Looks are the looks at the row since it was posted last, or since a task
+	// worker began to watch it.
+	Looks []event.Look `json:"looks,omitempty"`
+}
+
+// State is where an event is on its way.
+type State string
+
+const (
+	// Pending waits for its next attempt.
+	Pending State = "pending"
+	// Accepted was answered with 2xx and waits to be seen repaired.
+	Accepted State = "accepted"
+	// Watched is a row that kept moving and is no event yet.
+	Watched State = "watched"
+)
+
+// note reads a record's note.
+func note(r Record) (Note, error) {
+	var n Note
+	if err := json.Unmarshal(r.Note, &n); err != nil {
+		return n, fmt.Errorf("read event %s %s: %w", r.Pair, r.Key, err)
+	}
+	return n, nil
+}
+
+// change is a record with another note.
+func change(r Record, n Note, due time.Time) Change {
+	r.Note, r.Due = encode(n), due
+	return Change{Record: r}
+}
+
+func encode(n Note) []byte {
+	b, err := json.Marshal(n)
+	if err != nil {
+		panic("callback: a note has no JSON: " + err.Error())
+	}
+	return b
+}
+
+// merge is what a newer event of a known identity changes: what was found, and
+// not how far its delivery is.
+func merge(old Record, newer Note) Note {
+	was, err := note(old)
+	if err != nil || was.State == Watched {
+		return newer
+	}
+	newer.State, newer.Accepted, newer.Failed, newer.Looks = was.State, was.Accepted, was.Failed, was.Looks
+	return newer
+}
+
+// onto writes how far the delivery is onto the record of a newer event, which
+// knows better by which id the row is read.
+func onto(newer Record, ours Change) (Change, error) {
+	c := ours
+	c.Version = newer.Version
+	mine, err := note(ours.Record)
+	if err != nil {
+		return c, err
+	}
+	if mine.State == Watched {
+		c.Note = newer.Note
+		return c, nil
+	}
+	theirs, err := note(newer)
+	if err != nil {
+		return c, nil // ours is better than none
+	}
+	mine.Kind, mine.SourceID, mine.Columns = theirs.Kind, theirs.SourceID, theirs.Columns
+	return change(c.Record, mine, c.Due), nil
+}
+
+// eventID is the same over all attempts and restarts: it is made of the identity
+// and the time when the queue first took it.
+func eventID(r Record) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %d", r.Pair, r.Key, r.FirstSeen.UnixMilli()))
+	return "evt_" + hex.EncodeToString(sum[:12])
+}
+
+// book writes to the queue what depends on what stands there. Its lock is held
+// from reading a record to writing it, so that an event which comes in and an answer
+// which is written down at the same time do not undo each other.
+type book struct {
+	mu     sync.Mutex
+	queue  Queue
+	settle time.Duration
+}
+
+// put stores events and returns how many identities of each pair are new. Nothing
+// is stored when it returns an error.
+func (b *book) put(ctx context.Context, events []event.Event) (fresh map[string]int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	type identity struct{ pair, key string }
+	at := make(map[identity]int, len(events))
+	fresh = map[string]int{}
+	records := make([]Record, 0, len(events))
+	now := time.Now()
+	for _, e := range events {
+		r, n, err := b.record(e, now)
+		if err != nil {
+			return nil, err
+		}
+		id := identity{r.Pair, r.Key}
+		if i, twice := at[id]; twice {
+			records[i].Note = encode(merge(records[i], n))
+			continue
+		}
+		old, known, err := b.queue.Get(ctx, r.Pair, r.Key)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			n = merge(old, n)
+		} else {
+			fresh[r.Pair]++
+		}
+		r.Note = encode(n)
+		at[id] = len(records)
+		records = append(records, r)
+	}
+	if len(records) == 0 {
+		return nil, nil
+	}
+	if err := b.queue.Put(ctx, records); err != nil {
+		return nil, err
+	}
+	return fresh, nil
+}
+
+// record is a new record of an event.
+func (b *book) record(e event.Event, now time.Time) (Record, Note, error) {
+	key, err := e.Key.MarshalText()
+	if err != nil {
+		return Record{}, Note{}, fmt.Errorf("store event of %s: %w", e.Pair, err)
+	}
+	r := Record{Pair: e.Pair, Key: string(key), Due: now, FirstSeen: e.FirstSeen}
+	n := Note{Kind: e.Kind, SourceID: e.SourceID, Columns: e.Columns, State: Pending}
+	if len(e.Watch) > 0 {
+		n.State, n.Looks = Watched, e.Watch
+		r.Due = now.Add(b.settle)
+	}
+	return r, n, nil
+}
+
+// apply makes changes. A record that a newer event has replaced meanwhile is not
+// removed; how far its delivery is, is written onto it. It reports which changes
+// met a newer record.
+func (b *book) apply(ctx context.Context, changes []Change) (replaced map[int]bool, err error) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	stale, err := b.queue.Apply(ctx, changes)
+	if err != nil {
+		return nil, err
+	}
+	replaced = map[int]bool{}
+	var again []Change
+	for _, i := range stale {
+		c := changes[i]
+		now, ok, err := b.queue.Get(ctx, c.Pair, c.Key)
+		if err != nil {
+			return nil, err
+		}
+		replaced[i] = ok
+		if !ok || c.Remove {
+			continue
+		}
+		if c, err = onto(now, c); err != nil {
+			return nil, err
+		}
+		again = append(again, c)
+	}
+	if len(again) > 0 {
+		if _, err := b.queue.Apply(ctx, again); err != nil {
+			return nil, err
+		}
+	}
+	return replaced, nil
+}

@@ -1,0 +1,202 @@
+package callback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/event"
+)
+
+const (
+	// storeBatch is how many events are written in one transaction at most. Lanes
+	// wait for as long as that takes.
+	storeBatch = 500
+	// storeRetry is how long what could not be stored waits.
+	storeRetry = time.Second
+	// shareOfFree is how many times the room that is left in the queue a pair may
+	// fill, so that a pair whose receiver is down leaves room for the others: one
+	// such pair stops at eight ninths of the queue, two at eight seventeenths each.
+	shareOfFree = 8
+)
+
+// store writes what comes in. What cannot be written waits, without an
+// acknowledgment, and what waits of one pair does not hold up another.
+type store struct {
+	*Worker
+	waiting map[string][]delivery // by pair, in the order in which they came
+	told    bool                  // an operator knows that something waits
+}
+
+func (s *store) run(ctx context.Context) {
+	retry := time.NewTicker(storeRetry)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case d := <-s.inbox:
+			s.take(ctx, s.gather(d))
+		case <-retry.C:
+			s.again(ctx)
+		}
+	}
+}
+
+// gather is a delivery, and what else has come that fits into the same transaction.
+func (s *store) gather(d delivery) []delivery {
+	batch := []delivery{d}
+	n := len(d.events)
+	for n < storeBatch {
+		select {
+		case d := <-s.inbox:
+			batch = append(batch, d)
+			n += len(d.events)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// take stores new deliveries together, and when that fails each by itself.
+func (s *store) take(ctx context.Context, batch []delivery) {
+	var now, rest []delivery
+	total, of := 0, map[string]int{}
+	for _, d := range batch {
+		pair, n := d.pair(), len(d.events)
+		if len(s.waiting[pair]) > 0 || n > s.roomFor(pair, total, of[pair]) {
+			rest = append(rest, d)
+			continue
+		}
+		now = append(now, d)
+		total += n
+		of[pair] += n
+	}
+	if s.putAll(ctx, now) != nil {
+		rest = append(now, rest...)
+	}
+	for _, d := range rest {
+		var err error
+		if len(s.waiting[d.pair()]) == 0 {
+			if err = s.putSome(ctx, &d); err == nil {
+				continue
+			}
+		}
+		s.wait(ctx, d, err)
+	}
+}
+
+// again tries what waits.
+func (s *store) again(ctx context.Context) {
+	if len(s.waiting) == 0 {
+		return
+	}
+	for _, pair := range slices.Sorted(maps.Keys(s.waiting)) {
+		list := s.waiting[pair]
+		for len(list) > 0 && s.putSome(ctx, &list[0]) == nil {
+			list = list[1:]
+		}
+		s.waiting[pair] = list
+		if len(list) == 0 {
+			delete(s.waiting, pair)
+		}
+	}
+	if len(s.waiting) == 0 {
+		s.told = false
+		s.config.Log.Info().Msg("events are stored again")
+	}
+}
+
+// wait keeps a delivery for later.
+func (s *store) wait(ctx context.Context, d delivery, err error) {
+	s.waiting[d.pair()] = append(s.waiting[d.pair()], d)
+	if s.told || err == nil || ctx.Err() != nil {
+		return
+	}
+	s.told = true
+	s.config.Log.Error().Err(err).Str("pair", d.pair()).Msg("events could not be stored; the scans wait until they can")
+	s.config.Alerts.Alert("events not stored", fmt.Sprintf("%s: %v; its scans wait until there is room", d.pair(), err))
+}
+
+// roomFor is how many events more of a pair may be stored, so that it leaves room
+// for the others, when total others are, and of of its own.
+func (s *store) roomFor(pair string, total, of int) int {
+	if s.config.Limit <= 0 || len(s.lanes) < 2 {
+		return math.MaxInt
+	}
+	free := s.config.Limit - total
+	for name := range s.lanes {
+		free -= s.config.Queue.Depth(name)
+	}
+	// The most n for which depth + n <= shareOfFree * (free - n).
+	return max(0, (shareOfFree*free-s.config.Queue.Depth(pair)-of)/(shareOfFree+1))
+}
+
+// putAll writes deliveries to disk in one transaction and acknowledges them, or none.
+func (s *store) putAll(ctx context.Context, batch []delivery) error {
+	var events []event.Event
+	for _, d := range batch {
+		events = append(events, d.events...)
+	}
+	if err := s.put(ctx, events); err != nil {
+		return err
+	}
+	for _, d := range batch {
+		d.ack()
+	}
+	return nil
+}
+
+// putSome writes as much of a delivery as there is room for, takes it out of the
+// delivery, and acknowledges it when nothing is left: a message may have more events
+// than the queue has room for at any time.
+func (s *store) putSome(ctx context.Context, d *delivery) error {
+	for n := len(d.events); len(d.events) > 0; {
+		if n = min(n, s.roomFor(d.pair(), 0, 0)); n == 0 {
+			return ErrFull
+		}
+		switch err := s.put(ctx, d.events[:n]); {
+		case err == nil:
+			d.events = d.events[n:]
+			n = len(d.events)
+		case n > 1 && errors.Is(err, ErrFull):
+			n /= 2
+		default:
+			return err
+		}
+	}
+	d.ack()
+	return nil
+}
+
+func (s *store) put(ctx context.Context, events []event.Event) error {
+	fresh, err := s.book.put(ctx, slices.DeleteFunc(slices.Clone(events), s.tooLong))
+	if err != nil {
+		return err
+	}
+	for name, n := range fresh {
+		if l, ok := s.lanes[name]; ok {
+			l.arrived(n)
+		}
+	}
+	return nil
+}
+
+// tooLong sets an event aside that no queue would take: it would hold up all that
+// come after it.
+func (s *store) tooLong(e event.Event) bool {
+	text, err := e.Key.MarshalText()
+	if err == nil && len(text) <= event.MaxKeyTextBytes && len(e.SourceID) <= event.MaxKeyTextBytes {
+		return false
+	}
+	s.config.Log.Error().Err(errors.Join(err, errLong)).Str("pair", e.Pair).Stringer("key", e.Key).Msg("event set aside: it is not called back")
+	s.config.Alerts.Alert("event set aside", e.Pair+": "+errLong.Error()+": "+e.Key.String())
+	return true
+}
+
+var errLong = errors.New("the key or the id of a row is too long to be queued")

@@ -1,0 +1,90 @@
+package event_test
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/masixun71/cupid/pkg/event"
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+// batch makes a batch of rows of (key, name); a nil is NULL.
+func batch(t *testing.T, side row.Side, rows ...[2]any) *row.Batch {
+	t.Helper()
+	text := row.Column{Name: "name", DataType: "varchar", ColumnType: "varchar(255)", Charset: "utf8mb4", Nullable: true}
+	rule, err := row.NewRule(text, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := row.NewMapping([]row.Rule{rule}, []row.Rule{rule})
+	b := row.NewBatch(&m, side, len(rows))
+	value := func(v any) driver.Value {
+		if v == nil {
+			return nil
+		}
+		return []byte(v.(string))
+	}
+	for i, r := range rows {
+		if err := b.Append(int64(i), []driver.Value{value(r[0])}, []driver.Value{value(r[1])}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
+}
+
+func TestFindLooksAtBothSides(t *testing.T) {
+	src := batch(t, row.Source, [2]any{"equal", "x"}, [2]any{"missing", "x"}, [2]any{nil, "x"}, [2]any{"differs", "x"})
+	des := batch(t, row.Destination, [2]any{"differs", "y"}, [2]any{"equal", "x"}, [2]any{nil, "x"})
+	found := event.Find(src, des)
+	if len(found) != 2 {
+		t.Fatalf("found %+v, want the missing and the different row", found)
+	}
+	if f := found[0]; f.Index != 1 || event.Kind(f.Kind) != event.Missing || f.Look.Destination != 0 || f.Look.Source != src.Version(1) {
+		t.Errorf("first is %+v, want the missing row", f)
+	}
+	if f := found[1]; f.Index != 3 || event.Kind(f.Kind) != event.Different || f.Look.Destination != des.Version(0) || f.Look.Source == f.Look.Destination {
+		t.Errorf("second is %+v, want the different row", f)
+	}
+	if got := len(event.Keys(src)); got != 3 {
+		t.Errorf("%d keys, want those of the three rows that have one", got)
+	}
+}
+
+func TestNamesAreBounded(t *testing.T) {
+	columns, all := make([]string, 1000), make([]int, 1000)
+	for i := range columns {
+		columns[i], all[i] = strings.Repeat("n", 60)+fmt.Sprintf("%04d", i), i
+	}
+	got := event.Names(row.Divergence{Columns: all}, columns)
+	if len(got) != 64 || got[63] != columns[63] {
+		t.Errorf("%d names, want the first 64", len(got))
+	}
+	if got := event.Names(row.Divergence{Columns: []int{7, 3}}, columns); !slices.Equal(got, []string{columns[7], columns[3]}) {
+		t.Errorf("names %v", got)
+	}
+}
+
+func TestAddKeepsTheLastLooks(t *testing.T) {
+	var looks []event.Look
+	for i := range uint64(40) {
+		before := slices.Clone(looks)
+		more := event.Add(looks, event.Look{Source: i})
+		if !slices.Equal(before, looks) {
+			t.Fatal("Add changed the looks that it was given")
+		}
+		looks = more
+	}
+	if len(looks) != event.MaxLooks || looks[0].Source != 40-event.MaxLooks || looks[event.MaxLooks-1].Source != 39 {
+		t.Errorf("looks %v, want the last %d", looks, event.MaxLooks)
+	}
+}
+
+func TestKindsAreWords(t *testing.T) {
+	got := fmt.Sprint(event.Missing, event.Different, event.Kind(9))
+	if got != "missing different kind 9" {
+		t.Errorf("got %q", got)
+	}
+}

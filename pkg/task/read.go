@@ -1,0 +1,56 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// slowFailure is from when on a failed read counts as one that waited for a
+// database: a timeout, and not a refused connection.
+const slowFailure = time.Second
+
+// reader is a pair with its own places for those who read it, so that a database
+// that does not answer holds up nobody but its own chunks.
+type reader struct {
+	Pair
+	places chan struct{}
+
+	mu       sync.Mutex // guards the fields below
+	failures int        // slow ones
+	err      error      // the last of them
+}
+
+func newReader(p Pair) *reader { return &reader{Pair: p, places: make(chan struct{}, readers)} }
+
+// read takes a place for as long as f runs. When another read of the pair fails
+// slowly meanwhile, it fails with it: a worker whose hands are full of chunks of
+// one dead database would else wait for it once for each of them.
+func (r *reader) read(ctx context.Context, f func() error) error {
+	before, _ := r.failed()
+	select {
+	case r.places <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-r.places }()
+	if now, err := r.failed(); now != before {
+		return fmt.Errorf("not read, since another chunk of the pair could not be: %w", err)
+	}
+	start := time.Now()
+	err := f()
+	if err != nil && time.Since(start) >= slowFailure {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.failures++
+		r.err = err
+	}
+	return err
+}
+
+func (r *reader) failed() (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failures, r.err
+}
