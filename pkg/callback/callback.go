@@ -28,6 +28,9 @@ type Destination struct {
 	Grace time.Duration
 	// RetryCap is the longest wait between two attempts of an event.
 	RetryCap time.Duration
+	// DeletePerHour is how many attempts with orphans there may be in an hour; 0
+	// drops them.
+	DeletePerHour int
 }
 
 // Config is what a callback worker is made of.

@@ -143,6 +143,7 @@ func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
 		c.add(Change{Record: r.Record, Remove: true}, func() { l.gone(r) })
 	case s.found == nil:
 		c.add(Change{Record: r.Record, Remove: true}, func() { l.healed(r.Record, r.note) })
+	case r.note.Kind == event.Orphan && !l.mayDelete(c, r, read):
 	default:
 		looks := event.Add(r.note.Looks, s.found.Look)
 		if (r.note.State == Watched || len(looks) > 1) && event.Judge(looks) == event.Again {
@@ -159,6 +160,30 @@ func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
 			rec: r.Record, note: n, repeat: r.note.State == Accepted, body: event.AppendBody(make([]byte, 0, len(s.payload)+32), n.Kind, s.payload), read: read,
 		})
 	}
+}
+
+// mayDelete reports whether an orphan may be called back now. Above the budget of
+// the hour it waits for the next one, and an operator is told: so many rows too
+// many are more likely a fault of the source than of the destination.
+func (l *lane) mayDelete(c *checked, r known, now time.Time) bool {
+	if l.dest.DeletePerHour == 0 {
+		c.add(Change{Record: r.Record, Remove: true}, func() {
+			l.log.Info().Str("key", r.Key).Msg("event dropped: orphans are not called back any more")
+		})
+		return false
+	}
+	if now.Sub(l.deleteHour) >= time.Hour {
+		l.deleteHour, l.deletes = now, 0
+	}
+	if l.deletes < l.dest.DeletePerHour {
+		l.deletes++
+		return true
+	}
+	c.add(change(r.Record, r.note, l.deleteHour.Add(time.Hour)), func() {
+		l.count(func(n *Counts) { n.DeletesHeld++ })
+		l.config.Alerts.Alert("deletes held back", l.name+": more orphans than deletePerHour allows; the rest waits for the next hour")
+	})
+	return false
 }
 
 // makesNoSense sets a record aside whose note cannot be read. It stays in the queue.
@@ -187,8 +212,14 @@ func (l *lane) cannotRead(c *checked, r known, err error) {
 }
 
 // follow watches a source row under the key that it has now, before it is
-// forgotten under the one it had.
+// forgotten under the one it had. An orphan that has a source row now keeps its key:
+// it is another event, which begins to be watched.
 func (l *lane) follow(ctx context.Context, c *checked, r known, s seen) error {
+	if key, err := s.moved.Key.MarshalText(); err == nil && string(key) == r.Key {
+		now := Note{Kind: s.moved.Kind, SourceID: s.moved.SourceID, State: Watched, Looks: s.moved.Watch}
+		c.add(change(r.Record, now, time.Now().Add(l.config.Settle)), nil)
+		return nil
+	}
 	switch _, err := l.book.put(ctx, []event.Event{*s.moved}); {
 	case errors.Is(err, ErrFull):
 		// Other records make room; until then this one stands for the row.
@@ -218,5 +249,5 @@ func (l *lane) healed(r Record, n Note) {
 		}
 		c.HealMillisecondSum += took.Milliseconds()
 	})
-	l.log.Info().Str("key", r.Key).Str("how", how).Int("attempts", r.Attempts).Dur("took", took).Msg("healed")
+	l.log.Info().Str("key", r.Key).Str("how", how).Int("attempts", r.Attempts).Int64("tookMillisecond", took.Milliseconds()).Msg("healed")
 }

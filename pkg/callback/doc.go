@@ -21,9 +21,27 @@
 //	watched ── due: equal ──▶ healed by itself
 //	        ── due: event.Judge confirms ──▶ pending
 //
+// A row that was posted and differs again is judged, too: while it moves and the
+// destination follows, it is neither posted nor called unrepaired.
+//
 // # Promises
 //
 // An event that Submit has returned for is on disk, and stays there until its row
 // was seen equal or gone from the source. An answer is written before the next
 // attempt of its identity. A kill repeats at most the attempts that were in flight.
+//
+// # Failures
+//
+// What cannot be stored waits without an acknowledgment, pair by pair, and a pair
+// whose events pile up leaves room for the others. While a database is away its
+// lane waits and probes; answers are still written down. A row that cannot be read
+// though its databases answer waits by itself. So does an event whose note makes no
+// sense to this build: it is told, kept, and never taken for none. While a URL is
+// down or asked to be left alone, its lanes read nothing.
+//
+// # Concurrency
+//
+// A lane is owned by its goroutine; its posters only post. Whoever writes what
+// depends on a record in the queue holds the lock of the book, which is why an event
+// that comes in and an answer that is written down do not undo each other.
 package callback

@@ -10,9 +10,15 @@ import (
 
 // finish writes down what came back from the posters. Rows that were accepted are
 // looked at once at once: most receivers repair before they answer.
-func (l *lane) finish(ctx context.Context) error {
+//
+// While others are in flight it gathers for finishEvery, and returns how long it
+// still does.
+func (l *lane) finish(ctx context.Context) (wait time.Duration, err error) {
 	if len(l.back) == 0 {
-		return nil
+		return 0, nil
+	}
+	if d := finishEvery - time.Since(l.finished); d > 0 && len(l.back) < len(l.flying) {
+		return d, nil
 	}
 	equal := l.lookAtAccepted(ctx)
 	var changes []Change
@@ -29,8 +35,9 @@ func (l *lane) finish(ctx context.Context) error {
 	}
 	replaced, err := l.book.apply(ctx, changes)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	l.finished = time.Now()
 	l.works(&l.disk)
 	for _, p := range l.back {
 		l.landed(p.rec.Key)
@@ -43,7 +50,7 @@ func (l *lane) finish(ctx context.Context) error {
 	}
 	clear(l.back)
 	l.back = l.back[:0]
-	return nil
+	return 0, nil
 }
 
 // lookAtAccepted returns the keys of accepted rows that are equal already. What
@@ -106,7 +113,7 @@ func (l *lane) told(p posted, c Change, last bool) {
 		}
 	})
 	if p.outcome.Accepted {
-		l.log.Info().Str("key", p.rec.Key).Stringer("kind", p.note.Kind).Int("attempt", c.Attempts).Dur("elapsed", p.outcome.Elapsed).Msg("callback accepted")
+		l.log.Info().Str("key", p.rec.Key).Stringer("kind", p.note.Kind).Int("attempt", c.Attempts).Int64("elapsedMillisecond", p.outcome.Elapsed.Milliseconds()).Msg("callback accepted")
 		if c.Remove && last {
 			n := p.note
 			n.Accepted++
@@ -114,7 +121,7 @@ func (l *lane) told(p posted, c Change, last bool) {
 		}
 		return
 	}
-	l.log.Warn().Err(p.outcome.Err).Str("key", p.rec.Key).Int("attempt", c.Attempts).Dur("elapsed", p.outcome.Elapsed).Msg("callback failed; tried again")
+	l.log.Warn().Err(p.outcome.Err).Str("key", p.rec.Key).Int("attempt", c.Attempts).Int64("elapsedMillisecond", p.outcome.Elapsed.Milliseconds()).Msg("callback failed; tried again")
 	if p.note.Failed+1 == l.config.FailedAttempts && p.outcome.Err != nil {
 		l.config.Alerts.Alert("callback fails", l.name+": events have failed many times, the latest "+p.rec.Key+": "+p.outcome.Err.Error())
 	}

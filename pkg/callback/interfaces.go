@@ -58,6 +58,10 @@ type Pair interface {
 	ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error)
 	// Ping returns nil when both servers answer.
 	Ping(ctx context.Context) error
+	// ReadSourceByKeys reads the source rows that have one of keys.
+	ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error)
+	// ReadDestinationFull is ReadDestination with the JSON objects of whole rows.
+	ReadDestinationFull(ctx context.Context, keys []row.Key) (b *row.Batch, payloads [][]byte, err error)
 	// Columns are the source names of the mapped columns.
 	Columns() []string
 }

@@ -23,6 +23,9 @@ const (
 	// freshFor is how long a row that was read may wait to be posted; after that
 	// it is read again.
 	freshFor = time.Second
+	// finishEvery is how often answers are written down at most, so that those of a
+	// fast receiver share a look at the rows and a write to the disk.
+	finishEvery = 5 * time.Millisecond
 	// retryBase is the wait after the first failed attempt of an event.
 	retryBase = time.Second
 	// jumpCount events within jumpTime are a jump of divergence on a pair.
@@ -45,6 +48,8 @@ type Counts struct {
 	// Unreadable counts the times that an event or its row could not be read,
 	// while others could.
 	Unreadable uint64 `json:"unreadable"`
+	// DeletesHeld counts the times that an orphan had to wait for the next hour.
+	DeletesHeld uint64 `json:"deletesHeld"`
 }
 
 // lane delivers the events of one pair. One goroutine, in run, claims, reads and
@@ -65,8 +70,12 @@ type lane struct {
 	limit    int            // how many to claim at a time; follows the speed of the receiver
 	waited   time.Duration  // of what came back last: from its reading to its post at most
 	back     []posted       // came back and is not written yet
+	finished time.Time      // when something was written last
 	tables   trouble        // with the databases
 	disk     trouble        // with the queue
+
+	deleteHour time.Time // since when deletes are counted
+	deletes    int       // orphans called back since then
 
 	mu     sync.Mutex // guards all below
 	counts Counts
@@ -177,9 +186,18 @@ func (l *lane) advance(ctx context.Context, draining bool) time.Duration {
 	if d := l.disk.wait(); d > 0 {
 		return d
 	}
-	if err := l.finish(ctx); err != nil {
+	wait, err := l.finish(ctx)
+	if err != nil {
 		return l.failed(ctx, err)
 	}
+	if wait > 0 {
+		return wait
+	}
+	return l.begin(ctx, draining)
+}
+
+// begin puts new attempts on their way, and returns how long there are no more.
+func (l *lane) begin(ctx context.Context, draining bool) time.Duration {
 	if draining || l.config.Hold {
 		return l.config.Idle
 	}

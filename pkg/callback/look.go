@@ -35,7 +35,98 @@ func (l *lane) look(ctx context.Context, records []known, payloads bool) ([]seen
 	return all, nil
 }
 
+// read looks at records in the order given: rows of the source by their id, and
+// orphans, which have none, by their key.
 func (l *lane) read(ctx context.Context, records []known, full bool) ([]seen, error) {
+	var rows, orphans []known
+	places := [2][]int{}
+	for i, r := range records {
+		if r.note.Kind == event.Orphan {
+			orphans, places[1] = append(orphans, r), append(places[1], i)
+			continue
+		}
+		rows, places[0] = append(rows, r), append(places[0], i)
+	}
+	all := make([]seen, len(records))
+	for k, some := range [][]known{rows, orphans} {
+		if len(some) == 0 {
+			continue
+		}
+		look := l.readRows
+		if k == 1 {
+			look = l.readOrphans
+		}
+		found, err := look(ctx, some, full)
+		if err != nil {
+			return nil, err
+		}
+		for i, at := range places[k] {
+			all[at] = found[i]
+		}
+	}
+	return all, nil
+}
+
+// readOrphans looks at destination rows that had no source row. One that has a
+// source row now is watched as any other row.
+func (l *lane) readOrphans(ctx context.Context, records []known, _ bool) ([]seen, error) {
+	keys := make([]row.Key, len(records))
+	for i, r := range records {
+		if err := keys[i].UnmarshalText([]byte(r.Key)); err != nil {
+			return nil, err
+		}
+	}
+	des, payloads, err := l.dest.Pair.ReadDestinationFull(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	src, err := l.dest.Pair.ReadSourceByKeys(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	here := make(map[row.Key]int, des.Len())
+	for i := range des.Len() {
+		here[des.Key(i)] = i
+	}
+	alone := map[int]bool{}
+	for _, i := range row.Orphans(src, des) {
+		alone[i] = true
+	}
+	differ := map[string]event.Found{} // by the key that the destination has
+	for _, f := range event.Find(src, des) {
+		if f.Des >= 0 {
+			differ[string(des.KeyBytes(f.Des))] = f
+		}
+	}
+	all := make([]seen, len(records))
+	for i, r := range records {
+		at, ok := here[keys[i]]
+		switch f, differs := differ[string(keyBytes(des, at, ok))]; {
+		case !ok: // it is gone: healed
+		case alone[at]:
+			all[i] = seen{
+				found:   &event.Found{Divergence: row.Divergence{Kind: row.Kind(event.Orphan), Des: at}, Look: event.Look{Destination: des.Version(at)}},
+				payload: payloads[at],
+			}
+		case differs:
+			all[i].moved = &event.Event{
+				Pair: r.Pair, Key: keys[i], Kind: event.Kind(f.Kind), SourceID: src.ID(f.Index), FirstSeen: time.Now().UTC(), Watch: []event.Look{f.Look},
+			}
+			all[i].gone = true
+		}
+	}
+	return all, nil
+}
+
+func keyBytes(b *row.Batch, i int, ok bool) []byte {
+	if !ok {
+		return nil
+	}
+	return b.KeyBytes(i)
+}
+
+// readRows looks at source rows and the destination rows of their keys.
+func (l *lane) readRows(ctx context.Context, records []known, full bool) ([]seen, error) {
 	ids := make([]string, len(records))
 	for i, r := range records {
 		ids[i] = r.note.SourceID

@@ -166,6 +166,31 @@ func (w *world) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch
 	return b, nil
 }
 
+func (w *world) ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error) {
+	var ids []string
+	w.do(func() {
+		for _, s := range w.src {
+			if slices.Contains(keys, row.NewKey([]byte(s.key))) {
+				ids = append(ids, strconv.FormatInt(s.id, 10))
+			}
+		}
+	})
+	return w.ReadSource(ctx, ids)
+}
+
+func (w *world) ReadDestinationFull(ctx context.Context, keys []row.Key) (*row.Batch, [][]byte, error) {
+	b, err := w.ReadDestination(ctx, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	payloads := make([][]byte, b.Len())
+	for i := range payloads {
+		name, _ := b.Cell(i, 0)
+		payloads[i] = fmt.Appendf(nil, `{"number":%q,"name":%q}`, b.Key(i), name)
+	}
+	return b, payloads, nil
+}
+
 func (w *world) Ping(ctx context.Context) error { return w.begin(ctx) }
 
 func (w *world) Columns() []string { return []string{"name"} }

@@ -68,7 +68,7 @@ func (l *lane) turned(t turn, down time.Duration, o Outcome) {
 		l.log.Error().Err(o.Err).Str("url", url).Msg("callback URL says that it is gone; its events are kept, and it is probed every hour and after a reload")
 		l.config.Alerts.Alert("callback URL parked", fmt.Sprintf("%s: %v; its events are kept, and it is probed every hour and after a reload", url, o.Err))
 	case cameBack:
-		l.log.Info().Str("url", url).Dur("down", down).Msg("callback URL answers again")
+		l.log.Info().Str("url", url).Int64("downMillisecond", down.Milliseconds()).Msg("callback URL answers again")
 		l.config.Alerts.Alert("callback URL up", fmt.Sprintf("%s answers again after %s", url, down.Round(time.Second)))
 	case same:
 	}

@@ -92,4 +92,11 @@ type Result struct {
 	Healed int `json:"healed,omitempty"`
 	// Events counts the events that were acknowledged.
 	Events int `json:"events,omitempty"`
+	// Missing, Different and Orphans count the confirmed divergences by kind.
+	Missing   int `json:"missing,omitempty"`
+	Different int `json:"different,omitempty"`
+	Orphans   int `json:"orphans,omitempty"`
+	// Millisecond is how long the queries of the chunk took, the first look only;
+	// 0 when unknown. The size of a sweep's next chunks follows from it.
+	Millisecond int `json:"millisecond,omitempty"`
 }

@@ -18,6 +18,8 @@ const (
 	Missing Kind = 1
 	// Different is a row whose mapped columns differ between the two sides.
 	Different Kind = 2
+	// Orphan is a destination row without a source row.
+	Orphan Kind = 3
 )
 
 // String is the kind as a word for logs and messages.
@@ -27,6 +29,8 @@ func (k Kind) String() string {
 		return "missing"
 	case Different:
 		return "different"
+	case Orphan:
+		return "orphan"
 	}
 	return "kind " + strconv.Itoa(int(k))
 }
@@ -40,7 +44,8 @@ type Event struct {
 	Key  row.Key `json:"key"`
 	// Kind is what was found last.
 	Kind Kind `json:"kind"`
-	// SourceID is the source row's id column as text, by which it is read again.
+	// SourceID is the source row's id column as text, by which it is read again. An
+	// orphan has none and is read by its key.
 	SourceID string `json:"sourceId"`
 	// Columns are the source names of the differing columns, as Names bounds them.
 	Columns []string `json:"columns,omitempty"`

@@ -131,7 +131,7 @@ func (c *Collector) runLane(ctx context.Context, l *lane) {
 			}
 			wait = max(retryDelay(failures), retryAfter(err))
 			failures++
-			c.o.Log.Warn().Str("service", l.sender.Name()).Int("failures", failures).Dur("retry_in", wait).
+			c.o.Log.Warn().Str("service", l.sender.Name()).Int("failures", failures).Int64("retryMillisecond", wait.Milliseconds()).
 				Err(err).Msg("notification not delivered")
 		}
 	}

@@ -69,7 +69,7 @@ func (p *Pool) giveBack(late time.Duration) {
 	if p.stopping {
 		return
 	}
-	p.config.Log.Warn().Dur("late", late).Msg("the master was not scheduled; its workers get the time back")
+	p.config.Log.Warn().Int64("lateMillisecond", late.Milliseconds()).Msg("the master was not scheduled; its workers get the time back")
 	for _, s := range p.slots {
 		if !s.deadline.IsZero() {
 			s.deadline = s.deadline.Add(late)

@@ -33,12 +33,25 @@ func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 		r.Error = fmt.Sprintf("pair %q is not configured here", c.Pair)
 		return r
 	}
-	suspects, err := w.first(ctx, p, c, &r)
-	for look := 2; err == nil && len(suspects) > 0; look++ {
+	var suspects []suspect
+	var orphans []orphan
+	var err error
+	if c.Scan == chunk.Sweep {
+		suspects, orphans, err = w.sweep(ctx, p, c, &r)
+	} else {
+		suspects, err = w.first(ctx, p, c, &r)
+	}
+	for look := 2; err == nil && len(suspects)+len(orphans) > 0; look++ {
 		if err = w.settle(ctx); err != nil {
 			break
 		}
-		suspects, err = w.again(ctx, p, c, suspects, look, &r)
+		if err = w.lookForSource(ctx, p, c, orphans, &r); err != nil {
+			break
+		}
+		orphans = nil
+		if len(suspects) > 0 {
+			suspects, err = w.again(ctx, p, c, suspects, look, &r)
+		}
 	}
 	if err != nil {
 		r.Error = err.Error()
@@ -68,36 +81,29 @@ func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 		if err != nil {
 			return err
 		}
-		r.Rows = src.Len()
-		for i := range src.Len() {
-			if src.HasNullKey(i) {
-				nullKeys++
-			}
-		}
+		r.Rows, nullKeys = src.Len(), row.NullKeys(src)
 		differ, _, err := compare(ctx, p, src)
-		now := time.Now()
-		twice := map[string]bool{} // a row that changed its place meanwhile may have been read twice
-		for _, f := range differ {
-			if id := src.ID(f.Index); !twice[id] {
-				twice[id] = true
-				suspects = append(suspects, suspect{id: id, key: src.Key(f.Index), seen: now, looks: []event.Look{f.Look}})
-			}
-		}
+		suspects = newSuspects(src, differ, time.Now())
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	w.looked(c, r.Rows, nullKeys, len(suspects))
+	return suspects, nil
+}
+
+// looked counts a first look.
+func (w *Worker) looked(c chunk.Chunk, rows, nullKeys, suspects int) {
 	if nullKeys > 0 {
 		w.config.Log.Warn().Str("pair", c.Pair).Int("rows", nullKeys).Stringer("chunk", c).
 			Msg("source rows whose byColumn is NULL cannot be compared: no destination row can be theirs")
 	}
 	w.count(func(n *Counts) {
-		n.Rows += uint64(r.Rows)
-		n.Suspects += uint64(len(suspects))
+		n.Rows += uint64(rows)
+		n.Suspects += uint64(suspects)
 		n.NullKeys += uint64(nullKeys)
 	})
-	return suspects, nil
 }
 
 // round is what a further look at suspects found.
@@ -105,6 +111,8 @@ type round struct {
 	moving []suspect
 	events []event.Event
 	aside  int // events that cannot be queued
+	// confirmed ones by their kind, those set aside included
+	missing, different int
 }
 
 // again looks at suspects once more, hands on what is confirmed, and returns
@@ -145,6 +153,8 @@ func (w *Worker) again(ctx context.Context, p *reader, c chunk.Chunk, suspects [
 	healed := len(suspects) - len(found.events) - len(found.moving) - found.aside
 	r.Healed += healed
 	r.Events += len(found.events)
+	r.Missing += found.missing
+	r.Different += found.different
 	w.count(func(n *Counts) {
 		n.SelfHealed += uint64(healed)
 		n.Events += uint64(len(found.events))
@@ -162,6 +172,12 @@ func (w *Worker) judge(to *round, p *reader, c chunk.Chunk, s suspect, look int,
 	e := newEvent(p, c, s, f)
 	if confirmed {
 		w.log(p, c, s, f, e, src, des)
+		w.report(p, e, src, f.Index, des, f.Des, f.Columns...)
+		if e.Kind == event.Missing {
+			to.missing++
+		} else {
+			to.different++
+		}
 	} else {
 		e.Watch = s.looks
 		w.count(func(n *Counts) { n.Watched++ })
@@ -239,7 +255,7 @@ func newEvent(p *reader, c chunk.Chunk, s suspect, f event.Found) event.Event {
 // log writes a confirmed divergence down, with both values where that is allowed.
 func (w *Worker) log(p *reader, c chunk.Chunk, s suspect, f event.Found, e event.Event, src, des *row.Batch) {
 	line := w.config.Log.Info().Str("pair", c.Pair).Stringer("key", s.key).Str("id", s.id).Stringer("kind", e.Kind).
-		Str("scan", string(c.Scan)).Strs("columns", e.Columns).Dur("settled", time.Since(s.seen)).Int("looks", len(s.looks))
+		Str("scan", string(c.Scan)).Strs("columns", e.Columns).Int64("settledMillisecond", time.Since(s.seen).Milliseconds()).Int("looks", len(s.looks))
 	if w.config.LogValues && f.Des >= 0 {
 		values := make([]differing, 0, len(f.Columns))
 		for i, name := range e.Columns {

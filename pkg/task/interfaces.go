@@ -16,6 +16,16 @@ type Pair interface {
 	ReadSource(ctx context.Context, ids []string) (*row.Batch, error)
 	// ReadDestination reads the destination rows that have one of keys.
 	ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error)
+	// SumsEqual compares a sweep's chunk by checksums, on both sides at the same time;
+	// known is false when the pair has none. rows is how many the source has.
+	SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, rows int, err error)
+	// ReadBoth reads all rows of a sweep's chunk on both sides.
+	ReadBoth(ctx context.Context, c chunk.Chunk) (src, des *row.Batch, err error)
+	// ReadSourceByKeys reads the source rows that have one of keys.
+	ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error)
+	// RepairSQL is the statement that would make the destination row right; src is
+	// nil for an orphan. It is never executed.
+	RepairSQL(src *row.Batch, i int, des *row.Batch, j int, columns []int) string
 	// Columns are the source names of the mapped columns, in the order of a
 	// batch's cells. It is valid once a read has succeeded.
 	Columns() []string

@@ -41,6 +41,8 @@ type world struct {
 
 	beforeRange, beforeSource, beforeDestination func(ctx context.Context) error // may be nil; the lock is not held
 	reading, mostReading                         int
+	noSums                                       bool // the pair has no checksums
+	reads                                        int  // of all rows of both sides
 }
 
 func newWorld() *world { return &world{src: map[int64]source{}, des: map[string][]string{}} }

@@ -20,6 +20,9 @@ const (
 	// is read from the source while another is compared or read from the
 	// destination.
 	readers = 2
+	// listen is for how long an idle worker looks for work, and how long a busy one
+	// may be without any before it is idle.
+	listen = 200 * time.Millisecond
 	// maxLooks is how often a row that keeps moving is looked at before the
 	// callback worker goes on watching it.
 	maxLooks = 5
@@ -38,7 +41,16 @@ type Config struct {
 	Draining <-chan struct{}
 	// LogValues puts the differing values into the log.
 	LogValues bool
-	Log       zerolog.Logger
+	// Deletes has the pairs whose orphans are looked for.
+	Deletes map[string]bool
+	// Report, when set, takes every confirmed divergence; SQL adds the statement
+	// that would repair it. It may wait.
+	Report func(Line)
+	SQL    bool
+	// Idle is how often an idle worker looks for work. Once it has some it works
+	// all of it off without waiting.
+	Idle time.Duration
+	Log  zerolog.Logger
 }
 
 // Worker compares chunks.
@@ -106,6 +118,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer tick.Stop()
 	hand := map[string]chunk.Chunk{}
 	wanted := 0
+	turn := time.NewTimer(listen)
+	defer turn.Stop()
+	resting := false
 	for {
 		if n := maxInHand - len(hand) - wanted; n > 0 {
 			if err := w.config.Work.Want(ctx, n); err != nil {
@@ -113,12 +128,22 @@ func (w *Worker) Run(ctx context.Context) error {
 			}
 			wanted += n
 		}
+		chunks := w.chunks
+		if resting {
+			chunks = nil
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.config.Draining:
 			return nil
-		case c := <-w.chunks:
+		case <-turn.C:
+			resting = !resting && len(hand) == 0 && w.config.Idle > 0
+			turn.Reset(listen)
+			if resting {
+				turn.Reset(w.config.Idle)
+			}
+		case c := <-chunks:
 			wanted--
 			hand[c.ID] = c
 			w.held(hand)

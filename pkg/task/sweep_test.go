@@ -1,0 +1,182 @@
+package task_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/event"
+	"github.com/masixun71/cupid/pkg/row"
+	"github.com/masixun71/cupid/pkg/task"
+)
+
+// SumsEqual compares everything there is.
+func (p pair) SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, rows int, err error) {
+	if p.noSums {
+		return false, false, 0, nil
+	}
+	src, des, err := p.both2(ctx)
+	if err != nil {
+		return false, false, 0, err
+	}
+	return len(row.Compare(src, des)) == 0 && len(row.Orphans(src, des)) == 0, true, src.Len(), nil
+}
+
+func (p pair) ReadBoth(ctx context.Context, _ chunk.Chunk) (src, des *row.Batch, err error) {
+	p.mu.Lock()
+	p.reads++
+	p.mu.Unlock()
+	return p.both2(ctx)
+}
+
+// both2 reads all rows of both sides.
+func (p pair) both2(context.Context) (src, des *row.Batch, err error) {
+	if src, err = p.batch(func(int64) bool { return true }); err != nil {
+		return nil, nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	des = row.NewBatch(p.m, row.Destination, len(p.des))
+	for key, names := range p.des {
+		for _, name := range names {
+			if err := des.Append(nil, []driver.Value{[]byte(key)}, []driver.Value{[]byte(name)}); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return src, des, nil
+}
+
+func (p pair) ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error) {
+	if err := p.enter(ctx, p.beforeSource); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	var ids []int64
+	for id, s := range p.src {
+		if text, ok := s.key.(string); ok && slices.Contains(keys, row.NewKey([]byte(text))) {
+			ids = append(ids, id)
+		}
+	}
+	p.mu.Unlock()
+	return p.batch(func(id int64) bool { return slices.Contains(ids, id) })
+}
+
+func (p pair) RepairSQL(src *row.Batch, _ int, _ *row.Batch, _ int, _ []int) string {
+	if src == nil {
+		return "DELETE"
+	}
+	return "INSERT OR UPDATE"
+}
+
+// sweep hands out the whole table.
+func (r *rig) sweep() {
+	r.last++
+	r.Take(chunk.Chunk{ID: "sweep", Pair: "p", Scan: chunk.Sweep, Open: true})
+}
+
+func deletes(c *task.Config, _ *master) { c.Deletes = map[string]bool{"p": true} }
+
+func TestSweepOfEqualSidesReadsNoRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, deletes)
+		r.both(1, "a", "x")
+		r.both(2, "b", "y")
+		r.sweep()
+		synctest.Wait()
+		r.want(1)
+		if results, _ := r.got(); results[0].Rows != 2 || results[0].Millisecond == 0 || r.reads != 0 {
+			t.Errorf("result %+v after %d reads of rows, want 2 rows and no read", results[0], r.reads)
+		}
+		r.ended()
+	})
+}
+
+func TestSweepFindsMissingDifferentAndOrphans(t *testing.T) {
+	for name, sums := range map[string]bool{"by checksums": false, "by rows": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var lines []task.Line
+				r := start(t, func(c *task.Config, m *master) {
+					deletes(c, m)
+					c.SQL, c.Report = true, func(l task.Line) { lines = append(lines, l) }
+				})
+				r.noSums = sums
+				r.set(source{1, "missing", "x"})
+				r.both(2, "different", "y")
+				r.copied("different", "z")
+				r.both(3, "equal", "e")
+				r.copied("orphan", "o")
+				r.sweep()
+				after(settle + time.Millisecond)
+				r.want(1, "different", "missing", "orphan")
+				results, events := r.got()
+				if got := results[0]; got.Missing != 1 || got.Different != 1 || got.Orphans != 1 || got.Events != 3 || got.Rows != 3 {
+					t.Errorf("result %+v", got)
+				}
+				for _, e := range events {
+					if e.Key.String() == "orphan" && (e.Kind != event.Orphan || e.SourceID != "") {
+						t.Errorf("orphan is %+v", e)
+					}
+				}
+				if len(lines) != 3 {
+					t.Fatalf("report has %d lines, want 3: %+v", len(lines), lines)
+				}
+				for _, l := range lines {
+					if l.Kind == "orphan" && (l.SQL != "DELETE" || l.Source != nil || l.Destination["name"] != "<o>") {
+						t.Errorf("line %+v", l)
+					}
+				}
+				r.ended()
+			})
+		})
+	}
+}
+
+func TestOrphansAreLeftAloneUnlessAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, nil)
+		r.copied("orphan", "o")
+		r.sweep()
+		after(settle + time.Millisecond)
+		r.want(1)
+		r.ended()
+	})
+}
+
+// A row that is deleted on both sides, or inserted on both, while it settles is no orphan.
+func TestG3OrphanThatSettlesIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, deletes)
+		r.copied("deleted later", "o")
+		r.copied("source comes later", "x")
+		r.sweep()
+		synctest.Wait()
+		r.world.mu.Lock()
+		delete(r.des, "deleted later")
+		r.world.mu.Unlock()
+		r.set(source{7, "source comes later", "x"})
+		after(settle + time.Millisecond)
+		r.want(1)
+		r.ended()
+	})
+}
+
+// An idle worker looks for work at its interval, and works all of it off then.
+func TestIdleWorkerLooksForWorkAtItsInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, func(c *task.Config, _ *master) { c.Idle = 10 * time.Second })
+		after(time.Second) // it has found nothing and rests
+		r.give(10)
+		r.give(20)
+		after(5 * time.Second)
+		r.want(0)
+		after(6 * time.Second)
+		r.want(2)
+		r.ended()
+	})
+}
