@@ -42,6 +42,9 @@ const (
 	TypeEvents      = "events"       // T→R→C confirmed divergences
 	TypeEventsAck   = "events-ack"   // C→R→T they are on disk
 	TypeAlert       = "alert"        // any→R→C something an operator should be told
+
+	TypeReportLine    = "report-line"    // T→m one confirmed divergence of such a run, a JSON object
+	TypeSweepProgress = "sweep-progress" // M→m how far the sweeps of a run with -once are
 )
 
 // Messages of the control socket (c is the command line). Each request is answered by one answer with its ID.

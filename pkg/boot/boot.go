@@ -21,6 +21,17 @@ type Orders struct {
 	StartID string `json:"startId,omitempty"`
 	// DryRun makes the callback worker keep what it would deliver.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Once sweeps every pair once, and nothing else is done. Resume goes on with a
+	// pass that was left unfinished.
+	Once   bool `json:"once,omitempty"`
+	Resume bool `json:"resume,omitempty"`
+	// Run names this run of Once, unlike any other: a manager that takes the place
+	// of one that died tells by it what was done in this run.
+	Run string `json:"run,omitempty"`
+	// Report and SQL say that the divergences are wanted in detail: for a report,
+	// and as statements that would repair them.
+	Report bool `json:"report,omitempty"`
+	SQL    bool `json:"sql,omitempty"`
 	// StateDir is the directory of the cache files.
 	StateDir string `json:"stateDir"`
 }

@@ -22,9 +22,9 @@ func (d *decoder) checkSource(path string, s *Source) {
 	d.keyColumns(join(path, "byColumn"), s.ByColumn)
 	d.identifier(join(path, "idColumn"), s.IDColumn)
 	d.zone(join(path, "timeZone"), s.TimeZone)
-	insert, update := join(path, "insert"), join(path, "update")
-	if !s.Insert && !s.Update && d.ok(insert) && d.ok(update) {
-		d.fault(insert, "neither insert nor update is true, so nothing would be checked", "set insert, update or both to true")
+	insert, update, sweep := join(path, "insert"), join(path, "update"), join(path, "sweep")
+	if !s.Insert && !s.Update && !s.Sweep && d.ok(insert) && d.ok(update) && d.ok(sweep) {
+		d.fault(sweep, "none of insert, update and sweep is true, so nothing would be checked", "set at least one of them to true")
 	}
 	if s.Update {
 		d.checkUpdate(path, s)

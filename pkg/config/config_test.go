@@ -102,6 +102,11 @@ func TestDefaults(t *testing.T) {
 	if c.LogKeepDay != 0 || c.LogValues || c.LogLevel != "warn" || c.PushbearURL != "http://push.example/sub" || c.Notify.Collect() != 5*time.Second {
 		t.Errorf("what is written does not win: %+v", c)
 	}
+	s := c.Jobs[0].Src
+	if !s.Sweep || s.SweepInterval() != 24*time.Hour || s.SweepRowPerSecond != 0 || s.SweepThreadsRunning != 25 || s.SweepLag() != 10*time.Second ||
+		s.Delete || s.DeletePerHour != 100 {
+		t.Errorf("sweep is %+v", s)
+	}
 	n := c.Jobs[0].Des[1].CallbackNotification
 	if n.Timeout() != 15*time.Second || n.Concurrency != 8 || n.RepairGrace() != 5*time.Second || n.RetryMax() != 5*time.Minute || n.ValuesAsString {
 		t.Errorf("got %+v", n)
@@ -266,5 +271,29 @@ func TestEveryKeyHasOneDefinition(t *testing.T) {
 	}
 	if !reflect.DeepEqual(fields, keys) {
 		t.Errorf("struct fields and keys differ:\n%v\n%v", fields, keys)
+	}
+}
+
+func TestSweepKeys(t *testing.T) {
+	keys := `"sweepIntervalSecond": 60, "sweepRowPerSecond": 1000, "sweepThreadsRunning": 0, "sweepLagSecond": 0, "delete": true, "deletePerHour": 7,`
+	data, err := load(t, strings.Replace(full, `"insert": true, "update": true`, keys+`"insert": true, "update": true`, 1)).EncodeWire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.DecodeWire(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Jobs[0].Src
+	if !s.Sweep || s.SweepInterval() != time.Minute || s.SweepRowPerSecond != 1000 || s.SweepThreadsRunning != 0 || s.SweepLag() != 0 ||
+		!s.Delete || s.DeletePerHour != 7 {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestSweepAloneIsEnough(t *testing.T) {
+	s := load(t, strings.Replace(full, `"insert": true, "update": true`, `"insert": false, "update": false`, 1)).Jobs[0].Src
+	if s.Insert || s.Update || !s.Sweep {
+		t.Errorf("got %+v", s)
 	}
 }

@@ -90,6 +90,20 @@ const (
 
 	MaxUpdateScanSecond = 366 * 24 * 3600
 
+	DefaultSweepIntervalSecond = 24 * 3600
+	MaxSweepIntervalSecond     = 366 * 24 * 3600
+
+	MaxSweepRowPerSecond = 100_000_000
+
+	DefaultSweepThreadsRunning = 25 // that of pt-table-checksum
+	MaxSweepThreadsRunning     = 100_000
+
+	DefaultSweepLagSecond = 10
+	MaxSweepLagSecond     = 24 * 3600
+
+	DefaultDeletePerHour = 100
+	MaxDeletePerHour     = 1_000_000
+
 	DefaultTimeoutSecond = 15
 	MaxTimeoutSecond     = 300
 

@@ -19,7 +19,7 @@ type Source struct {
 	Table string `json:"table"`
 	// Column that finds a row on both sides, or a list of at most 16 columns; as many as in byColumn of every destination. Required.
 	ByColumn Names `json:"byColumn"`
-	// Whether new rows are checked, by rising idColumn. Default false; insert, update or both must be true.
+	// Whether new rows are checked, by rising idColumn. Default false; at least one of insert, update and sweep must be true.
 	Insert bool `json:"insert"`
 	// How often new rows are looked for, in milliseconds. Default 2000, from 1 to 86400000.
 	InsertIntervalMillisecond int `json:"insertIntervalMillisecond"`
@@ -35,6 +35,20 @@ type Source struct {
 	UpdateScanSecond int `json:"updateScanSecond"`
 	// Format of updateColumn where it is no date or time type, as a PHP date format whose text order is its time order (U is seconds since 1970). Default Y-m-d H:i:s.
 	UpdateTimeFormat string `json:"updateTimeFormate"`
+	// Whether the whole table is compared, again and again at low priority: this finds what insert and update cannot see. Default true.
+	Sweep bool `json:"sweep"`
+	// How long one sweep of the whole table should take, in seconds; the work is spread evenly over that time, and the next sweep begins when it is over. Default 86400, from 1 to 31622400. -once does not wait.
+	SweepIntervalSecond int `json:"sweepIntervalSecond"`
+	// Most rows that a sweep compares in a second. Default 0, no limit; at most 100000000. It holds for -once too.
+	SweepRowPerSecond int `json:"sweepRowPerSecond"`
+	// A sweep waits while more threads than that run on the server of the source or of the destination (Threads_running). Default 25, at most 100000; 0 switches it off. It holds for -once too.
+	SweepThreadsRunning int `json:"sweepThreadsRunning"`
+	// A sweep waits while the source or the destination is a replica that lags behind by more, in seconds. Default 10, at most 86400; 0 switches it off. A lag that the account cannot see (REPLICATION CLIENT, on MariaDB REPLICA MONITOR) does not stop it. It holds for -once too.
+	SweepLagSecond int `json:"sweepLagSecond"`
+	// Whether rows that only the destination has are called back too, as type 3. The sweep finds them. Default false.
+	Delete bool `json:"delete"`
+	// Most callbacks of type 3 of one pair in an hour. Default 100, from 1 to 1000000. Beyond it cupid alerts and waits in place of calling back: an emptied source table shall not empty its copies.
+	DeletePerHour int `json:"deletePerHour"`
 	// Integer column that rises with new rows and is unique. Default id.
 	IDColumn string `json:"idColumn"`
 	// SQL condition on the source's rows, for example deleted = 0; rows outside of it are not checked. Default none. It is put into queries as it stands.
@@ -54,6 +68,11 @@ func newSource() Source {
 		InsertLateSecond:          DefaultInsertLateSecond,
 		UpdateIntervalMillisecond: DefaultScanIntervalMillisecond,
 		UpdateTimeFormat:          DefaultUpdateTimeFormat,
+		Sweep:                     true,
+		SweepIntervalSecond:       DefaultSweepIntervalSecond,
+		SweepThreadsRunning:       DefaultSweepThreadsRunning,
+		SweepLagSecond:            DefaultSweepLagSecond,
+		DeletePerHour:             DefaultDeletePerHour,
 		IDColumn:                  DefaultIDColumn,
 	}
 }
@@ -73,6 +92,13 @@ func (s *Source) fields() []field {
 		{key: "updateIntervalMillisecond", into: &s.UpdateIntervalMillisecond, min: MinIntervalMillisecond, max: MaxIntervalMillisecond},
 		{key: "updateScanSecond", into: &s.UpdateScanSecond, min: 1, max: MaxUpdateScanSecond},
 		{key: "updateTimeFormate", into: &s.UpdateTimeFormat},
+		{key: "sweep", into: &s.Sweep},
+		{key: "sweepIntervalSecond", into: &s.SweepIntervalSecond, min: 1, max: MaxSweepIntervalSecond},
+		{key: "sweepRowPerSecond", into: &s.SweepRowPerSecond, max: MaxSweepRowPerSecond},
+		{key: "sweepThreadsRunning", into: &s.SweepThreadsRunning, max: MaxSweepThreadsRunning},
+		{key: "sweepLagSecond", into: &s.SweepLagSecond, max: MaxSweepLagSecond},
+		{key: "delete", into: &s.Delete},
+		{key: "deletePerHour", into: &s.DeletePerHour, min: 1, max: MaxDeletePerHour},
 		{key: "idColumn", into: &s.IDColumn},
 		{key: "where", into: &s.Where},
 		{key: "timeZone", into: &s.TimeZone},
@@ -92,3 +118,9 @@ func (s *Source) UpdateInterval() time.Duration { return milliseconds(s.UpdateIn
 
 // UpdateScan is UpdateScanSecond as a duration.
 func (s *Source) UpdateScan() time.Duration { return seconds(s.UpdateScanSecond) }
+
+// SweepInterval is SweepIntervalSecond as a duration.
+func (s *Source) SweepInterval() time.Duration { return seconds(s.SweepIntervalSecond) }
+
+// SweepLag is SweepLagSecond as a duration.
+func (s *Source) SweepLag() time.Duration { return seconds(s.SweepLagSecond) }

@@ -27,3 +27,24 @@ func Looked(l *Late, now time.Time) { l.looked(now) }
 
 // Remember appends a span to those of a lane.
 func Remember(late []Late, l Late) []Late { return remember(late, l) }
+
+// Constants of a sweep that tests speak of.
+const (
+	StartRows = startRows
+	MinRows   = minRows
+	MaxRows   = maxRows
+	OpenAge   = openAge
+	Patience  = patience
+)
+
+// Spread is how long the rows of a chunk take of a pass.
+func Spread(rows, spent, expected int64, elapsed, interval time.Duration) time.Duration {
+	return spread(rows, spent, expected, elapsed, interval)
+}
+
+// Resize is the size of chunks after one of rows took so long.
+func Resize(now, rows, millisecond int) int {
+	p := pace{rows: now}
+	p.resize(rows, millisecond)
+	return p.rows
+}

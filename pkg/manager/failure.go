@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -26,19 +27,32 @@ func (l *lane) finish(r chunk.Result) {
 		return // not out
 	}
 	if r.Error == "" {
+		p.out.found.add(r)
+		if l.sweep != nil {
+			l.sweep.measure(p.chunk, r)
+		}
 		l.drop(p)
 		l.settle(p.out.look)
+		if l.sweep != nil {
+			l.sweep.show()
+		}
 		l.heal()
 		return
 	}
-	p.failures++
+	if p.failures++; p.failures == 1 {
+		p.failing = time.Now()
+	}
 	p.retry = time.Now().Add(delay(p.failures))
 	l.staged = append(l.staged, p)
 	l.log.Warn().Str("error", r.Error).Stringer("chunk", p.chunk).Int("failures", p.failures).Msg("chunk could not be compared; it is offered again")
 	if !l.broken { // the others that were out fail for the same reason
 		l.broken, l.wait = true, time.Now().Add(delay(1))
+		if l.sweep != nil {
+			l.sweep.shrink()
+		}
 	}
 	l.tell(p.failures, "compare chunk "+p.chunk.String(), r.Error)
+	l.despair("compare chunk "+p.chunk.String(), errors.New(r.Error), p.failing)
 }
 
 // fail makes the lane wait, longer each time.
@@ -46,10 +60,40 @@ func (l *lane) fail(ctx context.Context, what string, err error) {
 	if ctx.Err() != nil {
 		return // the manager stops
 	}
-	l.failures++
+	if l.failures++; l.failures == 1 {
+		l.failing = time.Now()
+	}
 	l.wait = time.Now().Add(delay(l.failures))
 	l.log.Warn().Err(err).Int("failures", l.failures).Msg(what)
 	l.tell(l.failures, what, err.Error())
+	l.despair(what, err, l.failing)
+}
+
+// patience is how long a run with -once tries what fails.
+const patience = time.Minute
+
+// errForeign ends the sweep of a pair in a run with -once.
+var errForeign = &Definite{errors.New("another cupid owns the pair")}
+
+// despair gives a pair up in a run with -once, so that it ends: at once for what
+// does not pass by itself, else when it has failed for too long.
+func (l *lane) despair(what string, err error, since time.Time) {
+	if l.sweep == nil || !l.sweep.once {
+		return
+	}
+	if _, definite := errors.AsType[*Definite](err); !definite && time.Since(since) < patience {
+		return
+	}
+	l.log.Error().Err(err).Msg("the pair is given up: " + what)
+	l.abandon()
+	l.sweep.giveUp(what + ": " + err.Error())
+}
+
+// abandon forgets all chunks; what becomes of those that are out is of no interest
+// any more.
+func (l *lane) abandon() {
+	l.looks, l.staged, l.crashed = nil, nil, nil
+	clear(l.open)
 }
 
 // delay is the wait after n failures in a row.

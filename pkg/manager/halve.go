@@ -17,37 +17,51 @@ const crashesToSetAside = 3
 // one row aside. On an error nothing has changed.
 func (l *lane) halve(ctx context.Context, p *piece) error {
 	c := p.chunk
-	mid, rows, err := l.bisect(ctx, c)
+	mid, rows, single, err := l.bisect(ctx, c)
 	if err != nil {
 		return err
 	}
-	if rows == 1 && mid == c.UpTo && c.Crashes < crashesToSetAside {
+	if single && c.Crashes < crashesToSetAside {
 		l.staged = append(l.staged, p)
 		return nil
 	}
 	switch {
+	case single:
+		l.setAside(c)
+		p.out.found.SetAside++
 	case rows == 0:
 		l.log.Warn().Stringer("chunk", c).Msg("chunk has killed its workers, and its rows are gone")
-	case rows == 1 && mid == c.UpTo:
-		l.setAside(c)
 	default:
 		l.log.Warn().Stringer("chunk", c).Int("rows", c.Rows).Msg("chunk has killed its workers and is halved")
-		l.stage(p.out, chunk.Chunk{After: c.After, From: c.From, UpTo: mid, Rows: rows, Crashes: 1})
-		l.stage(p.out, chunk.Chunk{After: &mid, From: c.From, UpTo: c.UpTo, Rows: max(c.Rows-rows, 1), Crashes: 1})
+		first, second := c, c
+		first.UpTo, first.Open, first.Rows, first.Crashes = mid, false, rows, 1
+		second.After, second.Rows, second.Crashes = &mid, max(c.Rows-rows, 1), 1
+		l.stage(p.out, first)
+		l.stage(p.out, second)
 	}
 	l.drop(p)
 	l.settle(p.out.look)
 	return nil
 }
 
-// bisect finds the end of the first half of c and how many rows are in it. The
-// end is c's own only when one row is left of c. What c.Rows says may be outdated.
-func (l *lane) bisect(ctx context.Context, c chunk.Chunk) (mid chunk.Position, rows int, err error) {
-	s := span{upTo: c.UpTo.ID, lo: c.From, hi: c.UpTo.Value}
-	for limit := max(c.Rows/2, 1); ; limit = rows / 2 {
+// bisect finds the end of the first half of c and how many rows are in it; single
+// says that c has no halves. What c.Rows says may be outdated.
+//
+// A sweep's chunk is more than its source rows: the destination has others of the
+// range, and these are not known here. So it is single when no source row parts it,
+// and its source rows being gone does not make it done. A sweep by key does not know
+// either what lies above c: the first half may reach beyond c, and the second be empty.
+func (l *lane) bisect(ctx context.Context, c chunk.Chunk) (mid chunk.Position, rows int, single bool, err error) {
+	s := span{upTo: c.UpTo.ID, lo: c.From, hi: c.UpTo.Value, open: c.Open}
+	for limit := max(c.Rows/2, 1); ; limit = max(rows/2, 1) {
 		mid, rows, err = l.planner.cut(ctx, s, c.After, limit)
-		if err != nil || rows < 2 || mid != c.UpTo {
-			return mid, rows, err
+		switch {
+		case err != nil || rows == 0:
+			return mid, rows, err == nil && c.Scan == chunk.Sweep, err
+		case c.Open || mid != c.UpTo:
+			return mid, rows, false, nil
+		case rows == 1 || limit == 1:
+			return mid, rows, true, nil
 		}
 	}
 }
@@ -55,5 +69,9 @@ func (l *lane) bisect(ctx context.Context, c chunk.Chunk) (mid chunk.Position, r
 func (l *lane) setAside(c chunk.Chunk) {
 	l.ledger.setAside(SetAside{Chunk: c, At: time.Now().UTC()})
 	l.log.Error().Stringer("chunk", c).Msg("this row kills every worker that compares it; it is set aside and the scan goes on")
-	l.alerts.Alert("row set aside", fmt.Sprintf("%s: the row %s kills every worker that compares it; it is set aside", c.Pair, c.UpTo))
+	row := "the row " + c.UpTo.String()
+	if c.Open {
+		row = "what the destination has above the source's last row"
+	}
+	l.alerts.Alert("row set aside", fmt.Sprintf("%s: %s kills every worker that compares it; it is set aside", c.Pair, row))
 }

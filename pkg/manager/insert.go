@@ -89,8 +89,8 @@ func (p *insertScan) forward(head string, seen time.Time) *look {
 			p.keep()
 		}
 	}
-	k.passed = func(upTo chunk.Position) {
-		p.state.Cursor = &upTo.ID
+	k.passed = func(done []*outChunk) {
+		p.state.Cursor = &done[len(done)-1].upTo.ID
 		p.keep()
 	}
 	return k

@@ -43,7 +43,51 @@ type Source interface {
 	CutUpdates(ctx context.Context, after *chunk.Position, lo, hi string, limit int) (last chunk.Position, rows int, err error)
 	// Ping returns nil when both sides of the pair answer.
 	Ping(ctx context.Context) error
+	Whole
 }
+
+// Whole is what a sweep needs to know of a pair.
+type Whole interface {
+	// Sweep decides how the pair is swept. It is asked before every chunk, so it
+	// remembers its answer as long as the tables do not change.
+	Sweep(ctx context.Context) (SweepPlan, error)
+	// CutKeys bounds the next chunk of about limit source rows above after, nil being
+	// open, in the order of the join key; more where rows share a key. It returns the
+	// text of the last bound and how many rows there are, 0 when none is left.
+	CutKeys(ctx context.Context, after *string, limit int) (last string, rows int, err error)
+	// EstimatedRows is about how many rows the source has, 0 when nobody knows.
+	EstimatedRows(ctx context.Context) (int64, error)
+	// Pressure is the load on the servers of both sides: the greater number of
+	// running threads, and the longer lag of those that are replicas. lagKnown is
+	// false when a lag could not be read; then lag is that of the other side, or 0.
+	Pressure(ctx context.Context) (threadsRunning int, lag time.Duration, lagKnown bool, err error)
+}
+
+// The modes of a sweep.
+const (
+	// SweepByKey has bounds that are texts of the join key.
+	SweepByKey = "key"
+	// SweepByRow has bounds that are ids, as an insert scan has.
+	SweepByRow = "row"
+)
+
+// SweepPlan is how a pair is swept.
+type SweepPlan struct {
+	// Mode is what the bounds of chunks are made of: SweepByKey or SweepByRow.
+	Mode string
+	// How is the plan in words, for people.
+	How string
+}
+
+// Definite is an error of a Source that does not pass by itself: somebody has to
+// change something. Scans try again all the same; a run with -once gives the pair up.
+type Definite struct{ Err error }
+
+// Error is the error's own text.
+func (d *Definite) Error() string { return d.Err.Error() }
+
+// Unwrap returns the error itself.
+func (d *Definite) Unwrap() error { return d.Err }
 
 // Cursors keeps the state of all lanes.
 type Cursors interface {

@@ -45,7 +45,8 @@ type lane struct {
 	alerts   Alerts
 	log      zerolog.Logger
 	planner  planner
-	prefix   string // of the ids of this lane's chunks, unlike that of any other lane and manager process
+	sweep    *sweepScan // the planner of a sweep; nil in other lanes
+	prefix   string     // of the ids of this lane's chunks, unlike that of any other lane and manager process
 	offers   chan<- chunk.Chunk
 	inbox    inbox
 
@@ -55,8 +56,10 @@ type lane struct {
 	staged   []*piece          // to be offered, the first one first
 	crashed  []*piece          // to be halved
 	nextPass time.Time
+	rest     time.Time // nothing is cut before
 	broken   bool      // a chunk failed: both sides must answer before the next is offered
 	failures int       // in a row, of the source or of a probe
+	failing  time.Time // when the first of them was
 	wait     time.Time // nothing is asked of the source before
 	alerted  bool      // an operator was told that the lane does not get on
 }
@@ -66,8 +69,12 @@ func (l *lane) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		l.hear()
-		l.plan(ctx)
+		if l.hear(); !l.over() {
+			l.plan(ctx)
+		}
+		if l.over() {
+			return
+		}
 		timer.Reset(max(l.sleep(), time.Millisecond))
 		var offers chan<- chunk.Chunk
 		var next chunk.Chunk
@@ -78,12 +85,16 @@ func (l *lane) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case offers <- next:
+			l.staged[i].cut = time.Time{}
 			l.staged = slices.Delete(l.staged, i, i+1)
 		case <-l.inbox.wake:
 		case <-timer.C:
 		}
 	}
 }
+
+// over reports whether nothing is left to do.
+func (l *lane) over() bool { return l.sweep != nil && l.sweep.over }
 
 // hear takes in what has become of the chunks that are out.
 func (l *lane) hear() {
@@ -121,6 +132,12 @@ func (l *lane) sleep() time.Duration {
 		if r := time.Until(p.retry); r > 0 {
 			d = min(d, r)
 		}
+		if p.chunk.Open && !p.cut.IsZero() {
+			d = min(d, time.Until(p.cut.Add(openAge)))
+		}
+	}
+	if r := time.Until(l.rest); r > 0 {
+		d = min(d, r)
 	}
 	return d
 }
@@ -148,6 +165,7 @@ func (l *lane) plan(ctx context.Context) {
 	if len(l.looks) == 0 && !time.Now().Before(l.nextPass) {
 		l.nextPass = time.Now().Add(l.interval)
 		if !l.owner.Owns(l.pair) {
+			l.despair("begin scan", errForeign, time.Now())
 			return
 		}
 		looks, err := l.planner.begin(ctx)
@@ -158,10 +176,21 @@ func (l *lane) plan(ctx context.Context) {
 		l.looks = looks
 		l.recovered()
 	}
+	l.closeStale()
 	for l.ripe() < 0 && l.room() {
 		k := l.cutting()
-		if k == nil {
+		if k == nil || time.Now().Before(l.rest) {
 			break
+		}
+		if l.sweep != nil {
+			wait, err := l.sweep.pause(ctx)
+			if err != nil {
+				l.fail(ctx, "ask whether to go on", err)
+				return
+			}
+			if l.rest = time.Now().Add(wait); wait > 0 {
+				break
+			}
 		}
 		if err := l.cutNext(ctx, k); err != nil {
 			l.fail(ctx, "cut chunk", err)
@@ -196,7 +225,8 @@ func (l *lane) cutNext(ctx context.Context, k *look) error {
 		return err
 	}
 	l.recovered()
-	if rows == 0 {
+	last := k.span.open && rows < l.rows
+	if rows == 0 && !last {
 		k.whole = true
 		l.settle(k)
 		return nil
@@ -204,21 +234,52 @@ func (l *lane) cutNext(ctx context.Context, k *look) error {
 	if k.fresh != nil {
 		k.fresh(k.at, upTo)
 	}
-	o := &outChunk{look: k, upTo: upTo}
+	o := &outChunk{look: k, upTo: upTo, beyond: rows == 0}
 	k.out = append(k.out, o)
-	l.stage(o, chunk.Chunk{After: k.at, From: k.span.lo, UpTo: upTo, Rows: rows})
-	k.at = &upTo
+	p := l.stage(o, chunk.Chunk{After: k.at, From: k.span.lo, UpTo: upTo, Open: last, Salt: k.span.salt, Rows: rows})
+	p.cut = time.Now()
+	if k.whole = last; rows > 0 {
+		k.at = &upTo
+	}
+	if l.sweep != nil {
+		l.sweep.spend(rows)
+	}
 	return nil
 }
 
 // stage puts a part of o in line to be offered.
-func (l *lane) stage(o *outChunk, c chunk.Chunk) {
+func (l *lane) stage(o *outChunk, c chunk.Chunk) *piece {
 	l.named++
 	c.ID, c.Pair, c.Scan = l.prefix+strconv.FormatUint(l.named, 10), l.pair, l.scan
 	p := &piece{chunk: c, out: o}
 	o.left++
 	l.open[c.ID] = p
 	l.staged = append(l.staged, p)
+	return p
+}
+
+// openAge is how long the open chunk of a sweep may wait to be offered.
+const openAge = 5 * time.Second
+
+// closeStale bounds an open chunk that has waited: the table grows meanwhile, and a
+// chunk has to stay small. What has come above it is cut next.
+func (l *lane) closeStale() {
+	for i, p := range l.staged {
+		if !p.chunk.Open || p.cut.IsZero() || time.Since(p.cut) < openAge {
+			continue
+		}
+		k := p.out.look
+		k.whole = false
+		l.sweep.next = time.Time{}
+		if !p.out.beyond {
+			p.chunk.Open = false
+			return
+		}
+		l.drop(p)
+		l.staged = slices.Delete(l.staged, i, i+1)
+		k.out = k.out[:len(k.out)-1] // nothing was cut after it
+		return
+	}
 }
 
 // drop forgets a piece that is done, or that others have taken the place of. Its

@@ -11,6 +11,8 @@ type span struct {
 	upTo   string
 	head   bool // upTo is the head of the table
 	lo, hi string
+	open   bool   // there is no upTo: the last chunk has everything above, and there always is one
+	salt   uint32 // of the chunks
 }
 
 // look is one pass over a span.
@@ -26,8 +28,9 @@ type look struct {
 	out []*outChunk
 	// fresh, when set, hears of each chunk when it is cut.
 	fresh func(after *chunk.Position, upTo chunk.Position)
-	// passed, when set, hears how far everything is done without a gap.
-	passed func(chunk.Position)
+	// passed, when set, hears of the chunks by which all is done without a gap, the
+	// last one last.
+	passed func([]*outChunk)
 	// complete hears once that the span is looked at whole.
 	complete func()
 }
@@ -36,7 +39,9 @@ type look struct {
 type piece struct {
 	chunk    chunk.Chunk
 	out      *outChunk
+	cut      time.Time // when it was cut; zero once it was offered, and for a part
 	failures int       // in a row
+	failing  time.Time // when the first of them was
 	retry    time.Time // it is not offered before
 }
 
@@ -44,8 +49,12 @@ type piece struct {
 type outChunk struct {
 	look *look
 	upTo chunk.Position
+	// beyond says that it has no row up to which it was cut, so upTo is no place.
+	beyond bool
 	// left is how many parts of it are not done.
 	left int
+	// found is what was found in those that are.
+	found Found
 }
 
 // settle passes over what is done at the front of the look, and reports
@@ -56,10 +65,11 @@ func (k *look) settle() bool {
 		n++
 	}
 	if n > 0 {
-		if k.passed != nil {
-			k.passed(k.out[n-1].upTo)
-		}
+		done := k.out[:n]
 		k.out = k.out[n:]
+		if k.passed != nil {
+			k.passed(done)
+		}
 	}
 	return k.whole && len(k.out) == 0
 }

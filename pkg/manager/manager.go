@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -33,6 +32,16 @@ type Pair struct {
 	UpdateInterval time.Duration
 	// UpdateScan is how far each update scan reaches back.
 	UpdateScan time.Duration
+	// Sweep chooses the pass over the whole table. A pass is spread over its interval,
+	// from the begin of one to the begin of the next.
+	Sweep         bool
+	SweepInterval time.Duration
+	// SweepRowPerSecond bounds how fast rows are cut; 0 is no bound.
+	SweepRowPerSecond int
+	// SweepThreadsRunning and SweepLag are the load above which the sweep waits;
+	// 0 is none.
+	SweepThreadsRunning int
+	SweepLag            time.Duration
 }
 
 // Config is what a manager is made of.
@@ -50,9 +59,24 @@ type Config struct {
 	// StartID is where an insert scan begins that has no cursor yet; empty is
 	// the smallest id.
 	StartID string
-	// ChunkRows is how many rows a chunk has at most.
+	// ChunkRows is how many rows a chunk of an insert or update scan has at most.
+	// Sweeps find their own size.
 	ChunkRows int
-	Log       zerolog.Logger
+	// Once sweeps every pair once, whatever its scans are, and does nothing else: no
+	// pauses are made, though the limits hold. A pair whose sides fail for a minute,
+	// or with a Definite error, is given up. After the last pair Run waits for its end.
+	Once bool
+	// Resume goes on with the passes that an earlier run left unfinished. When that
+	// was a run with Once, what it has completed counts, too.
+	Resume bool
+	// Run names this run with Once, unlike any other. A manager of the same run goes
+	// on where the last one was, and counts what is complete. Without a name,
+	// generations after the first resume.
+	Run string
+	// Progress, when set, is told in a run with Once how far all pairs are: about twice
+	// a second, once at the end, when all are Done, and once when Run is ended before.
+	Progress func(context.Context, []SweepProgress)
+	Log      zerolog.Logger
 }
 
 // Manager plans the scans of all pairs.
@@ -60,9 +84,12 @@ type Manager struct {
 	config Config
 	ledger *ledger
 	lanes  []*lane
-	offers chan chunk.Chunk // unbuffered: a lane gives a chunk only when it is asked for
-	demand atomic.Int64     // chunks that are asked for and not yet given
-	asked  chan struct{}    // holds one token when demand has grown
+	sweeps []*sweepScan
+	offers chan chunk.Chunk // of the scans; unbuffered: a lane gives a chunk only when it is asked for
+	spare  chan chunk.Chunk // of the sweeps; taken when no scan offers anything
+	credit credit
+	asked  chan struct{} // holds one token when there is more room
+	ended  chan struct{} // holds one token when a lane has ended
 }
 
 // New makes a manager out of its cache file; Run starts it.
@@ -71,8 +98,30 @@ func New(c Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{config: c, ledger: l, offers: make(chan chunk.Chunk), asked: make(chan struct{}, 1)}
+	m := &Manager{
+		ledger: l, offers: make(chan chunk.Chunk), spare: make(chan chunk.Chunk), credit: credit{given: map[string]bool{}},
+		asked: make(chan struct{}, 1), ended: make(chan struct{}, 1),
+	}
+	gone := ""
+	if c.Once && c.Run == "" {
+		c.Run = time.Now().UTC().Format(time.RFC3339Nano)
+		c.Resume = c.Resume || c.Generation > 1
+	}
+	if c.Resume {
+		gone = unfinishedRun(l, c.Pairs)
+	}
+	m.config = c
 	for _, p := range c.Pairs {
+		if p.Sweep || c.Once {
+			l := m.lane(p, chunk.Sweep, sweepAsk)
+			l.offers = m.spare
+			l.sweep = newSweepScan(l, c, p, gone)
+			l.planner = l.sweep
+			m.sweeps = append(m.sweeps, l.sweep)
+		}
+		if c.Once {
+			continue
+		}
 		if p.Update {
 			l := m.lane(p, chunk.Update, p.UpdateInterval)
 			l.planner = newUpdateScan(l, p.UpdateScan, p.InsertLate)
@@ -101,15 +150,22 @@ func (m *Manager) lane(p Pair, scan chunk.Scan, interval time.Duration) *lane {
 // Demand says that n more chunks are asked for. Like Done and Crashed it does not
 // wait, and may be called before Run.
 func (m *Manager) Demand(n int) {
-	m.demand.Add(int64(n))
+	m.credit.ask(n)
+	wake(m.asked)
+}
+
+// wake leaves a token, unless there is one.
+func wake(c chan<- struct{}) {
 	select {
-	case m.asked <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
 // Done takes a task worker's word on a chunk.
 func (m *Manager) Done(r chunk.Result) {
+	m.credit.back(r.Chunk)
+	wake(m.asked)
 	if l := m.laneOf(r.Chunk); l != nil {
 		l.inbox.put(&r, nil)
 	}
@@ -117,6 +173,8 @@ func (m *Manager) Done(r chunk.Result) {
 
 // Crashed takes back a chunk that killed its workers.
 func (m *Manager) Crashed(c chunk.Chunk) {
+	m.credit.back(c.ID)
+	wake(m.asked)
 	if l := m.laneOf(c.ID); l != nil {
 		l.inbox.put(nil, &c)
 	}
@@ -138,8 +196,12 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	for _, l := range m.lanes {
-		wg.Go(func() { l.run(ctx) })
+		wg.Go(func() {
+			l.run(ctx)
+			wake(m.ended)
+		})
 	}
+	wg.Go(func() { m.tellProgress(ctx) })
 	wg.Go(func() { m.keepSaved(ctx) })
 	err := m.dispatch(ctx)
 	cancel(err)
@@ -152,25 +214,49 @@ func (m *Manager) dispatch(ctx context.Context) error {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for ; ; m.config.Step() {
-		var offers <-chan chunk.Chunk
-		if m.demand.Load() > 0 {
-			offers = m.offers
-		}
-		select {
-		case <-ctx.Done():
+		c, ok := m.next(ctx, tick.C)
+		switch {
+		case ctx.Err() != nil:
 			return nil
-		case <-m.asked:
-		case c := <-offers:
-			m.demand.Add(-1)
-			if err := m.config.Offer(ctx, c); err != nil {
-				if ctx.Err() != nil {
-					return nil
-				}
-				return fmt.Errorf("offer chunk %s: %w", c, err)
+		case !ok:
+			continue
+		}
+		m.credit.give(c.ID, c.Scan == chunk.Sweep)
+		if err := m.config.Offer(ctx, c); err != nil {
+			if ctx.Err() != nil {
+				return nil
 			}
-		case <-tick.C:
+			return fmt.Errorf("offer chunk %s: %w", c, err)
 		}
 	}
+}
+
+// next waits for a chunk to give, that of a scan first; ok is false when something
+// else came.
+func (m *Manager) next(ctx context.Context, tick <-chan time.Time) (c chunk.Chunk, ok bool) {
+	var offers, spare <-chan chunk.Chunk
+	scan, sweep := m.credit.room()
+	if scan {
+		offers = m.offers
+	}
+	if sweep || scan && m.config.Once {
+		spare = m.spare
+	}
+	select {
+	case c = <-offers:
+		return c, true
+	default:
+	}
+	select {
+	case <-ctx.Done():
+	case <-m.asked:
+	case c = <-offers:
+		return c, true
+	case c = <-spare:
+		return c, true
+	case <-tick:
+	}
+	return chunk.Chunk{}, false
 }
 
 func (m *Manager) keepSaved(ctx context.Context) {
@@ -196,6 +282,8 @@ type Status struct {
 	State State `json:"state"`
 	// LateSpans counts the spans that wait for open transactions.
 	LateSpans int `json:"lateSpans"`
+	// SweepWaits says what the sweeps wait for that do not get on, by pair.
+	SweepWaits map[string]string `json:"sweepWaits,omitempty"`
 }
 
 // Status is safe to call at any time.
@@ -206,6 +294,14 @@ func (m *Manager) Status() Status {
 	}
 	for _, u := range s.State.Update {
 		s.LateSpans += len(u.Late)
+	}
+	for _, sweep := range m.sweeps {
+		if p := sweep.progress(); p.Waiting != "" {
+			if s.SweepWaits == nil {
+				s.SweepWaits = map[string]string{}
+			}
+			s.SweepWaits[p.Pair] = p.Waiting
+		}
 	}
 	return s
 }

@@ -43,6 +43,11 @@ type source struct {
 	past    []*line // versions that others have taken the place of
 	open    map[*tx]bool
 	ops     map[string]int
+	byRow   bool  // the mode of its sweep
+	guess   int64 // of its number of rows
+	threads int
+	lag     time.Duration
+	noLag   bool // the account may not see it
 }
 
 func newSource() *source {
@@ -179,7 +184,7 @@ func (s *source) within(c chunk.Chunk) []*line {
 		switch {
 		case c.After != nil && order(c.Scan, l, at(*c.After)) <= 0:
 		case c.From != "" && l.value < number(c.From):
-		case order(c.Scan, l, at(c.UpTo)) > 0:
+		case !c.Open && order(c.Scan, l, at(c.UpTo)) > 0:
 		default:
 			in = append(in, l)
 		}
@@ -310,6 +315,59 @@ func (s *source) cut(c chunk.Chunk, limit int) (chunk.Position, int) {
 		return chunk.Position{}, 0
 	}
 	return place(c.Scan, in[len(in)-1]), len(in)
+}
+
+func (s *source) Sweep(context.Context) (manager.SweepPlan, error) {
+	if err := s.enter("sweep"); err != nil {
+		return manager.SweepPlan{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byRow {
+		return manager.SweepPlan{Mode: manager.SweepByRow, How: "row by row"}, nil
+	}
+	return manager.SweepPlan{Mode: manager.SweepByKey, How: "key by key"}, nil
+}
+
+// CutKeys is CutIDs without an upper bound.
+func (s *source) CutKeys(_ context.Context, after *string, limit int) (string, int, error) {
+	if err := s.enter("keys"); err != nil {
+		return "", 0, err
+	}
+	c := chunk.Chunk{Scan: chunk.Sweep, Open: true}
+	if after != nil {
+		c.After = &chunk.Position{ID: *after}
+	}
+	last, rows := s.cut(c, limit)
+	return last.ID, rows, nil
+}
+
+func (s *source) EstimatedRows(context.Context) (int64, error) {
+	if err := s.enter("estimate"); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.guess != 0 {
+		return s.guess, nil
+	}
+	return int64(len(s.lines)), nil
+}
+
+func (s *source) Pressure(context.Context) (int, time.Duration, bool, error) {
+	if err := s.enter("pressure"); err != nil {
+		return 0, 0, false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.threads, s.lag, !s.noLag, nil
+}
+
+// load sets what Pressure tells.
+func (s *source) load(threads int, lag time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.threads, s.lag = threads, lag
 }
 
 func (s *source) Ping(context.Context) error { return s.enter("ping") }

@@ -13,6 +13,7 @@ import (
 type State struct {
 	Insert map[string]InsertState `json:"insert,omitempty"`
 	Update map[string]UpdateState `json:"update,omitempty"`
+	Sweep  map[string]SweepState  `json:"sweep,omitempty"`
 	// SetAside are the rows that killed the workers which compared them, the last one last.
 	SetAside []SetAside `json:"setAside,omitempty"`
 }
@@ -31,6 +32,68 @@ type UpdateState struct {
 	Watermark time.Time `json:"watermark"`
 	// Late are the spans that are to be looked at again.
 	Late []Late `json:"late,omitempty"`
+}
+
+// SweepState is how far the sweep of a pair is.
+type SweepState struct {
+	// Pass is the number of the pass, from 1 on. It salts the checksums.
+	Pass uint32 `json:"pass"`
+	// Mode is what Position is made of: SweepByKey or SweepByRow.
+	Mode string `json:"mode"`
+	// Begun is when the pass began, by this machine's clock, and Ended when it was
+	// complete; zero as long as it goes on.
+	Begun time.Time `json:"begun"`
+	Ended time.Time `json:"ended,omitzero"`
+	// Position is up to where everything was compared; nil before the first chunk.
+	Position *string `json:"position,omitempty"`
+	// Found is what was found up to Position.
+	Found Found `json:"found"`
+	// ChunkRow is how many rows a chunk had last.
+	ChunkRow int `json:"chunkRow,omitempty"`
+	// Run names the run with -once that the pass is of; empty for one of the
+	// continuous sweep.
+	Run string `json:"run,omitempty"`
+	// Last is the last pass that was complete.
+	Last *SweepPass `json:"last,omitempty"`
+}
+
+// SweepPass is a pass that is complete.
+type SweepPass struct {
+	Pass  uint32    `json:"pass"`
+	Begun time.Time `json:"begun"`
+	Ended time.Time `json:"ended"`
+	Found Found     `json:"found"`
+}
+
+// Found is what a sweep has compared, and what it found.
+type Found struct {
+	Chunks int64 `json:"chunks"`
+	// Rows counts source rows.
+	Rows      int64 `json:"rows"`
+	Missing   int64 `json:"missing"`
+	Different int64 `json:"different"`
+	Orphans   int64 `json:"orphans"`
+	// SetAside counts rows that killed the workers which compared them.
+	SetAside int64 `json:"setAside,omitempty"`
+}
+
+// add counts what a task worker found in a chunk.
+func (f *Found) add(r chunk.Result) {
+	f.Chunks++
+	f.Rows += int64(r.Rows)
+	f.Missing += int64(r.Missing)
+	f.Different += int64(r.Different)
+	f.Orphans += int64(r.Orphans)
+}
+
+// join adds what was found elsewhere.
+func (f *Found) join(o Found) {
+	f.Chunks += o.Chunks
+	f.Rows += o.Rows
+	f.Missing += o.Missing
+	f.Different += o.Different
+	f.Orphans += o.Orphans
+	f.SetAside += o.SetAside
 }
 
 // Late is a span that transactions which were open when it was looked at may
@@ -74,6 +137,9 @@ func newLedger(c Cursors) (*ledger, error) {
 	if s.Update == nil {
 		s.Update = map[string]UpdateState{}
 	}
+	if s.Sweep == nil {
+		s.Sweep = map[string]SweepState{}
+	}
 	return &ledger{state: s, cursors: c}, nil
 }
 
@@ -106,6 +172,19 @@ func (l *ledger) setUpdate(pair string, s UpdateState) {
 	l.changed = true
 }
 
+func (l *ledger) sweep(pair string) SweepState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state.Sweep[pair]
+}
+
+func (l *ledger) setSweep(pair string, s SweepState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.Sweep[pair] = s
+	l.changed = true
+}
+
 // maxSetAside bounds the rows that are remembered as set aside; beyond it the
 // oldest are forgotten. A row that is met again is one of them still.
 const maxSetAside = 100
@@ -114,7 +193,8 @@ func (l *ledger) setAside(s SetAside) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	aside := slices.DeleteFunc(slices.Clone(l.state.SetAside), func(o SetAside) bool {
-		return o.Chunk.Pair == s.Chunk.Pair && o.Chunk.UpTo.ID == s.Chunk.UpTo.ID
+		return o.Chunk.Pair == s.Chunk.Pair && o.Chunk.UpTo.ID == s.Chunk.UpTo.ID && // of a sweep it may be a key
+			(o.Chunk.Scan == chunk.Sweep) == (s.Chunk.Scan == chunk.Sweep)
 	})
 	aside = append(aside, s)
 	l.state.SetAside = aside[max(len(aside)-maxSetAside, 0):]
@@ -125,7 +205,10 @@ func (l *ledger) setAside(s SetAside) {
 func (l *ledger) snapshot() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return State{Insert: maps.Clone(l.state.Insert), Update: maps.Clone(l.state.Update), SetAside: slices.Clone(l.state.SetAside)}
+	return State{
+		Insert: maps.Clone(l.state.Insert), Update: maps.Clone(l.state.Update), Sweep: maps.Clone(l.state.Sweep),
+		SetAside: slices.Clone(l.state.SetAside),
+	}
 }
 
 // save writes the state when it has changed since the last save.

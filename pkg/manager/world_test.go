@@ -79,6 +79,7 @@ type world struct {
 	mu     sync.Mutex // guards all below
 	alerts []string
 	steps  int
+	told   [][]manager.SweepProgress
 }
 
 // inBubble runs f in a world of its own.
@@ -116,6 +117,32 @@ func (w *world) updates(s *source) {
 	w.config.Pairs = append(w.config.Pairs, manager.Pair{
 		Name: "orders", Source: s, Update: true, UpdateInterval: 2 * time.Second, UpdateScan: 5 * time.Second, InsertLate: 30 * time.Second,
 	})
+}
+
+// sweeps adds a pair with a sweep that has no limits and is spread over an hour.
+func (w *world) sweeps(name string, s *source) *manager.Pair {
+	w.config.Pairs = append(w.config.Pairs, manager.Pair{Name: name, Source: s, Sweep: true, SweepInterval: time.Hour})
+	return &w.config.Pairs[len(w.config.Pairs)-1]
+}
+
+// once makes the managers those of one run with -once.
+func (w *world) once(run string) {
+	w.config.Once, w.config.Run, w.config.Generation = true, run, 0
+	w.config.Progress = func(_ context.Context, all []manager.SweepProgress) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.told = append(w.told, all)
+	}
+}
+
+// lastTold is the progress that was told last, and how often it was told.
+func (w *world) lastTold() ([]manager.SweepProgress, int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.told) == 0 {
+		return nil, 0
+	}
+	return w.told[len(w.told)-1], len(w.told)
 }
 
 // Alert takes an alert.
@@ -200,6 +227,27 @@ func (w *world) within(d time.Duration) (chunk.Chunk, bool) {
 
 // done reports a chunk as compared.
 func (w *world) done(c chunk.Chunk) { w.m.Done(chunk.Result{Chunk: c.ID, Pair: c.Pair}) }
+
+// swept reports a chunk of a sweep as compared, with so much time for its queries,
+// and returns the ids of its rows.
+func (w *world) swept(s *source, c chunk.Chunk, took time.Duration) []int64 {
+	ids := s.look(c)
+	w.m.Done(chunk.Result{Chunk: c.ID, Pair: c.Pair, Rows: len(ids), Millisecond: int(took.Milliseconds())})
+	return ids
+}
+
+// sweep sweeps for so long, and returns the chunks.
+func (w *world) sweep(s *source, d time.Duration) []chunk.Chunk {
+	w.t.Helper()
+	var chunks []chunk.Chunk
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		if c, ok := w.within(time.Until(end)); ok {
+			chunks = append(chunks, c)
+			w.swept(s, c, 0)
+		}
+	}
+	return chunks
+}
 
 // broke reports a chunk as not compared.
 func (w *world) broke(c chunk.Chunk) {

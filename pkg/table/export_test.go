@@ -3,9 +3,11 @@ package table
 import (
 	"context"
 	"database/sql/driver"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/row"
 )
 
@@ -21,7 +23,7 @@ func (p *Pair) DestinationQueries(ctx context.Context, keys []row.Key) ([]Query,
 	if err != nil {
 		return nil, err
 	}
-	args, err := pl.keyArgs(keys)
+	args, err := pl.keyArgs(row.Destination, keys)
 	var queries []Query
 	for _, q := range inQueries(p.des, &pl.des, pl.desKeys, args) {
 		queries = append(queries, Query{q.text, q.args})
@@ -37,4 +39,45 @@ func (s *Source) UseDB(db *sqlx.DB) { s.side.open = give(db) }
 
 func give(db *sqlx.DB) func(SideOptions) (*sqlx.DB, error) {
 	return func(SideOptions) (*sqlx.DB, error) { return db, nil }
+}
+
+// Hashes of Pretend.
+const (
+	HashCRC32  = int(hashCRC32)
+	HashCRC32C = int(hashCRC32C)
+	HashSHA2   = int(hashSHA2)
+)
+
+// Pretend makes Sums use a hash whatever the servers are, and times be rounded as if
+// the destination were a MySQL.
+func (p *Pair) Pretend(ctx context.Context, h int, round bool) error {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return err
+	}
+	changed := *pl
+	pretend := func(pairs []columnPair) []columnPair {
+		pairs = slices.Clone(pairs)
+		for i := range pairs {
+			pairs[i].rule.RoundFraction = round
+		}
+		return pairs
+	}
+	sums := &changed.sweep.sums
+	sums.hashes = [2]hash{hash(h), hash(h)}
+	sums.keys, sums.columns = pretend(sums.keys), pretend(sums.columns)
+	changed.mapping = row.NewMapping(rulesOf(sums.keys), rulesOf(sums.columns))
+	changed.sweep.Checksum = changed.sweep.Checksum && unfit(slices.Concat(sums.keys, sums.columns)) == ""
+	p.know(&changed)
+	return nil
+}
+
+// SumQuery is what Sums sends to a side.
+func (p *Pair) SumQuery(ctx context.Context, side row.Side, c chunk.Chunk) (Query, error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return Query{}, err
+	}
+	q, err := p.sumQuery(pl, side, c)
+	return Query{q.text, q.args}, err
 }

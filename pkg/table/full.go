@@ -15,29 +15,29 @@ func (p *Pair) ReadFull(ctx context.Context, ids []string, asString bool) (batch
 	if err != nil {
 		return nil, nil, err
 	}
-	queries, err := p.byID(pl, &pl.full, ids)
+	queries, err := p.byID(pl, &pl.full.list, ids)
 	if err != nil {
 		return nil, nil, p.src.explain(ctx, "read whole rows", err)
 	}
 	batch = row.NewBatch(&pl.mapping, row.Source, len(ids))
 	add := pl.full.rowOf(batch, pl.id)
-	names := pl.payloadNames()
+	names := pl.full.names()
 	err = p.src.read(ctx, "read whole rows", queries, one(p.src.checked(func(values []driver.Value) error {
 		if err := add(values); err != nil {
 			return err
 		}
-		body, err := pl.body(names, values, asString)
+		body, err := pl.full.body(names, values, asString)
 		payloads = append(payloads, body)
 		return err
 	})))
 	return batch, payloads, p.failed(pl, err)
 }
 
-// payloadNames are the names of the payload's columns as JSON, with the colon.
-func (pl *plan) payloadNames() [][]byte {
-	names := make([][]byte, len(pl.payload))
+// names are the names of the payload's columns as JSON, with the colon.
+func (w *whole) names() [][]byte {
+	names := make([][]byte, len(w.payload))
 	text := row.Column{DataType: "varchar"}
-	for i, c := range pl.payload {
+	for i, c := range w.payload {
 		// Written as a text value, so that every name is valid JSON.
 		name, err := row.AppendJSON(nil, text, []byte(c.column.Name), true)
 		if err != nil {
@@ -49,9 +49,9 @@ func (pl *plan) payloadNames() [][]byte {
 }
 
 // body is the JSON object of a row.
-func (pl *plan) body(names [][]byte, values []driver.Value, asString bool) (body []byte, err error) {
+func (w *whole) body(names [][]byte, values []driver.Value, asString bool) (body []byte, err error) {
 	body = append(body, '{')
-	for i, c := range pl.payload {
+	for i, c := range w.payload {
 		if i > 0 {
 			body = append(body, ',')
 		}

@@ -142,12 +142,10 @@ func (pl *plan) bounds(c chunk.Chunk) ([]condition, error) {
 		r, err := updateRange(pl.update, pl.id, c.After, c.From, c.UpTo)
 		return []condition{r}, err
 	}
-	var b bounds
-	if c.After != nil {
-		b.add(pl.id, ">", c.After.ID)
+	if c.Scan == chunk.Sweep {
+		return pl.sweepRange(row.Source, c)
 	}
-	b.add(pl.id, "<=", c.UpTo.ID)
-	return b.conditions, b.err
+	return pl.idRange(c)
 }
 
 // checked marks the errors of t as those of a value.

@@ -16,11 +16,13 @@ type plan struct {
 	id       row.Column // of the source
 	update   row.Column // of the source; no name when there is none
 	src, des list
-	full     list       // the source's list with all of its columns
-	payload  []payload  // of full
-	desKeys  []keyBound // the destination's key columns
-	notes    []string   // how each column pair is compared, in words
-	zones    []zoneUse  // what servers are asked to convert into
+	full     whole      // of the source
+	desFull  whole      // of the destination
+	srcKeys  []keyBound // the source's key columns
+	desKeys  []keyBound // the destination's
+	sweep    sweepPlan
+	notes    []string  // how each column pair is compared, in words
+	zones    []zoneUse // what servers are asked to convert into
 }
 
 // zoneUse is a zone that a side's server has to know.
@@ -29,13 +31,20 @@ type zoneUse struct {
 	zone string
 }
 
+// whole is a side's list with all of its columns.
+type whole struct {
+	list
+	payload []payload
+	zone    string // of the TIMESTAMP columns; empty if nothing is converted
+}
+
 // payload is one column of the callback's body.
 type payload struct {
 	column row.Column
 	at     int
 }
 
-// keyBound is a key column of the destination and the parameter it is compared with.
+// keyBound is a key column of a side and the parameter it is compared with.
 type keyBound struct{ column, param string }
 
 // list is the list of expressions that a side is asked for, and where the parts of
@@ -60,7 +69,8 @@ func (l *list) sql() string { return strings.Join(l.expressions, ", ") }
 type columnPair struct {
 	rule     row.Rule
 	src, des string
-	param    string // the destination's, when the pair is of a key
+	srcParam string // when the pair is of a key
+	desParam string
 	note     string
 	zone     *zoneUse // nil when nothing is converted
 }
@@ -90,16 +100,17 @@ func (b planner) plan() (*plan, error) {
 		}
 	}
 	pl.src.id, pl.des.id = pl.src.add(quote(pl.id.Name)), -1
-	var keys, columns []row.Rule
+	var keys, columns []columnPair
 	for i, name := range o.Source.By {
 		cp, err := b.pair(ColumnPair{name, o.Destination.By[i]}, "byColumn")
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, cp.rule)
+		keys = append(keys, cp)
 		pl.src.keys = append(pl.src.keys, pl.src.add(cp.src))
 		pl.des.keys = append(pl.des.keys, pl.des.add(cp.des))
-		pl.desKeys = append(pl.desKeys, keyBound{quote(cp.rule.Destination().Name), cp.param})
+		pl.srcKeys = append(pl.srcKeys, keyBound{quote(cp.rule.Source().Name), cp.srcParam})
+		pl.desKeys = append(pl.desKeys, keyBound{quote(cp.rule.Destination().Name), cp.desParam})
 		pl.note("key "+cp.note, cp.zone)
 	}
 	for _, c := range o.Columns {
@@ -107,14 +118,30 @@ func (b planner) plan() (*plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		columns = append(columns, cp.rule)
+		columns = append(columns, cp)
 		pl.src.cells = append(pl.src.cells, pl.src.add(cp.src))
 		pl.des.cells = append(pl.des.cells, pl.des.add(cp.des))
 		pl.note(cp.note, cp.zone)
 	}
-	pl.mapping = row.NewMapping(keys, columns)
-	b.payload(&pl)
+	pl.mapping = row.NewMapping(rulesOf(keys), rulesOf(columns))
+	pl.sweep = b.sweep(&pl, keys, columns)
+	pl.note(pl.sweep.Why, nil)
+	pl.full = b.whole(b.p.src, b.src, pl.src)
+	for _, c := range b.src.columns {
+		if c.DataType == "timestamp" && pl.full.zone != "" {
+			pl.note("payload: TIMESTAMP "+quote(c.Name)+" is sent in zone "+pl.full.zone, &zoneUse{b.p.src, pl.full.zone})
+		}
+	}
+	pl.desFull = b.whole(b.p.des, b.des, pl.des)
 	return &pl, nil
+}
+
+func rulesOf(pairs []columnPair) []row.Rule {
+	rules := make([]row.Rule, len(pairs))
+	for i, cp := range pairs {
+		rules[i] = cp.rule
+	}
+	return rules
 }
 
 func (pl *plan) note(text string, zone *zoneUse) {
@@ -134,7 +161,7 @@ func (b planner) pair(c ColumnPair, use string) (columnPair, error) {
 	if err != nil {
 		return columnPair{}, err
 	}
-	cp := columnPair{src: quote(src.Name), des: quote(des.Name), param: placeholder(des)}
+	cp := columnPair{src: quote(src.Name), des: quote(des.Name), srcParam: placeholder(src), desParam: placeholder(des)}
 	switch {
 	case src.DataType == "timestamp" && zoneless(des):
 		zone, err := b.zone(b.p.des, b.des, b.src)
@@ -142,6 +169,7 @@ func (b planner) pair(c ColumnPair, use string) (columnPair, error) {
 			return columnPair{}, err
 		}
 		cp.src = local(cp.src, zone)
+		cp.srcParam = "CONVERT_TZ(?, " + literal(zone) + ", '+00:00')"
 		cp.note = fmt.Sprintf("; the source's TIMESTAMP is read in zone %s", zone)
 		cp.zone = &zoneUse{b.p.src, zone}
 		src.DataType = "datetime"
@@ -151,7 +179,7 @@ func (b planner) pair(c ColumnPair, use string) (columnPair, error) {
 			return columnPair{}, err
 		}
 		cp.des = local(cp.des, zone)
-		cp.param = "CONVERT_TZ(?, " + literal(zone) + ", '+00:00')"
+		cp.desParam = "CONVERT_TZ(?, " + literal(zone) + ", '+00:00')"
 		cp.note = fmt.Sprintf("; the destination's TIMESTAMP is read in zone %s", zone)
 		cp.zone = &zoneUse{b.p.des, zone}
 		des.DataType = "datetime"
@@ -207,21 +235,20 @@ func (s *side) zone(m *meta) string {
 	return m.server.Zone
 }
 
-// payload lists all columns of the source. A TIMESTAMP stands in the side's zone,
-// as a client with default settings would see it.
-func (b planner) payload(pl *plan) {
-	pl.full = list{
-		expressions: slices.Clone(pl.src.expressions), id: pl.src.id, keys: pl.src.keys, cells: pl.src.cells,
-	}
-	zone := b.p.src.zone(b.src)
-	for _, c := range b.src.columns {
+// whole lists all columns of a side behind those of l. A TIMESTAMP stands in the
+// side's zone, as a client with default settings would see it.
+func (b planner) whole(s *side, m *meta, l list) whole {
+	w := whole{list: l}
+	w.expressions = slices.Clone(l.expressions)
+	zone := s.zone(m)
+	for _, c := range m.columns {
 		expression := quote(c.Name)
 		if c.DataType == "timestamp" && zone != "+00:00" && zone != "UTC" {
-			expression = local(expression, zone)
-			pl.note("payload: TIMESTAMP "+quote(c.Name)+" is sent in zone "+zone, &zoneUse{b.p.src, zone})
+			expression, w.zone = local(expression, zone), zone
 		}
-		pl.payload = append(pl.payload, payload{c, pl.full.add(expression)})
+		w.payload = append(w.payload, payload{c, w.add(expression)})
 	}
+	return w
 }
 
 // rowOf appends a row as the driver delivers it to batch, by way of scratch slices.

@@ -1,0 +1,265 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+)
+
+// sweepAsk is how often a lane asks whether a pass is due that cannot begin.
+const sweepAsk = time.Second
+
+// sweepScan plans the passes over a whole table.
+//
+//	pass 1 ── complete ── interval after its begin ──▶ pass 2 …
+//	  └─ the mode changes, or a run with -once begins ──▶ pass 2
+//
+// A pass is cut from the smallest key to the greatest. Its chunks have no gap between
+// them, and the last one is open: so each row of either side is in one, whatever
+// order the destination has. Rows that come or move behind the position are for the
+// other scans, or for the next pass.
+type sweepScan struct {
+	lane    *lane
+	run     string // names the run with -once
+	goOn    bool   // an unfinished pass of another run is gone on with
+	state   SweepState
+	plan    SweepPlan
+	over    bool   // nothing more is done: -once
+	waiting string // what it waits for
+	pace
+
+	mu    sync.Mutex // guards shown
+	shown SweepProgress
+}
+
+// newSweepScan goes on where the state is. gone names an earlier run with -once that
+// is gone on with.
+func newSweepScan(l *lane, c Config, p Pair, gone string) *sweepScan {
+	s := &sweepScan{lane: l, run: c.Run, goOn: !c.Once || c.Resume, state: l.ledger.sweep(p.Name)}
+	s.pace = pace{pair: p, once: c.Once, rows: s.state.ChunkRow}
+	if s.rows == 0 {
+		s.rows = startRows
+	}
+	l.rows = s.rows
+	if !c.Once {
+		s.show()
+		return s
+	}
+	if s.state.Run != "" && (s.state.Run == s.run || s.state.Run == gone) {
+		s.state.Run = s.run
+		s.over = s.complete()
+		s.keep()
+		s.show()
+	} else {
+		s.shown = SweepProgress{Pair: p.Name} // what the state says is of another run
+	}
+	return s
+}
+
+// unfinishedRun is the run with -once that left a pass of these pairs unfinished;
+// empty for none.
+func unfinishedRun(l *ledger, pairs []Pair) string {
+	for _, p := range pairs {
+		if s := l.sweep(p.Name); s.Run != "" && s.Ended.IsZero() {
+			return s.Run
+		}
+	}
+	return ""
+}
+
+func (s *sweepScan) complete() bool { return s.state.Pass > 0 && !s.state.Ended.IsZero() }
+
+// due is when the next pass begins, or the one that is not complete goes on.
+func (s *sweepScan) due() time.Time {
+	now := time.Now()
+	if s.once || !s.complete() {
+		return now
+	}
+	due, latest := s.state.Begun.Add(s.pair.SweepInterval), now.Add(s.pair.SweepInterval)
+	if due.After(latest) { // the clock was put back
+		return latest
+	}
+	return due
+}
+
+func (s *sweepScan) begin(ctx context.Context) ([]*look, error) {
+	if due := s.due(); time.Now().Before(due) {
+		s.lane.nextPass = due
+		return nil, nil
+	}
+	plan, err := s.lane.source.Sweep(ctx)
+	if err != nil {
+		return nil, err
+	}
+	estimated, err := s.lane.source.EstimatedRows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.plan = plan
+	if !s.goesOn() {
+		s.state = SweepState{
+			Pass: s.state.Pass + 1, Mode: plan.Mode, Begun: time.Now().UTC(), ChunkRow: s.rows, Last: s.state.Last,
+		}
+	}
+	if s.state.Run = ""; s.once {
+		s.state.Run = s.run
+	}
+	s.goOn = true // what is unfinished from here on is this run's
+	s.start(s.state, estimated)
+	s.keep()
+	s.show()
+	s.lane.log.Info().Uint32("pass", s.state.Pass).Stringer("from", from{s.state.Position}).Int64("estimatedRows", s.expected).
+		Str("how", plan.How).Msg("sweep goes over the table")
+	return []*look{s.look()}, nil
+}
+
+// goesOn reports whether the pass of the state is gone on with.
+func (s *sweepScan) goesOn() bool {
+	switch {
+	case s.state.Pass == 0 || s.complete():
+		return false
+	case s.state.Mode != s.plan.Mode:
+		s.lane.log.Warn().Str("was", s.state.Mode).Str("is", s.plan.Mode).Msg("the pair is swept in another way now; the pass begins again")
+		return false
+	}
+	return s.goOn || s.state.Run == s.run
+}
+
+// from is a position as it stands in a log line.
+type from struct{ position *string }
+
+func (f from) String() string {
+	if f.position == nil {
+		return "the beginning"
+	}
+	return *f.position
+}
+
+// look is the pass from its position on.
+func (s *sweepScan) look() *look {
+	k := &look{span: span{open: true, salt: s.state.Pass}}
+	if s.state.Position != nil {
+		k.at = &chunk.Position{ID: *s.state.Position}
+	}
+	k.passed = func(done []*outChunk) {
+		for _, o := range done {
+			s.state.Found.join(o.found)
+			if id := o.upTo.ID; !o.beyond {
+				s.state.Position = &id
+			}
+		}
+		s.keep()
+	}
+	k.complete = func() {
+		s.state.Ended = time.Now().UTC()
+		s.state.Last = &SweepPass{Pass: s.state.Pass, Begun: s.state.Begun, Ended: s.state.Ended, Found: s.state.Found}
+		s.over = s.once
+		s.lane.nextPass = s.due()
+		s.keep()
+		s.show()
+		f := s.state.Found
+		s.lane.log.Info().Uint32("pass", s.state.Pass).Dur("took", s.state.Ended.Sub(s.state.Begun)).Int64("rows", f.Rows).
+			Int64("missing", f.Missing).Int64("different", f.Different).Int64("orphans", f.Orphans).Msg("sweep is complete")
+	}
+	return k
+}
+
+func (s *sweepScan) cut(ctx context.Context, to span, at *chunk.Position, limit int) (chunk.Position, int, error) {
+	var after, upTo *string
+	if at != nil {
+		after = &at.ID
+	}
+	if s.state.Mode != SweepByRow {
+		last, rows, err := s.lane.source.CutKeys(ctx, after, limit)
+		return chunk.Position{ID: last}, rows, err
+	}
+	if !to.open {
+		upTo = &to.upTo
+	}
+	last, rows, err := s.lane.source.CutIDs(ctx, after, upTo, limit)
+	return chunk.Position{ID: last}, rows, err
+}
+
+// pause is how long to wait before the next chunk is cut. It ends the pass when the
+// mode has changed, since the chunks to come would not go on where the others ended.
+func (s *sweepScan) pause(ctx context.Context) (time.Duration, error) {
+	plan, err := s.lane.source.Sweep(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if plan.Mode != s.state.Mode {
+		s.lane.abandon()
+		s.lane.nextPass = time.Now()
+		return sweepAsk, nil
+	}
+	if d := time.Until(s.next); d > 0 {
+		s.waiting = ""
+		s.show()
+		return d, nil
+	}
+	d, why, err := s.brake(ctx, s.lane)
+	if err != nil {
+		return 0, err
+	}
+	if s.waiting = why; why != "" {
+		s.lane.recovered()
+	}
+	s.show()
+	return d, nil
+}
+
+// measure learns from a chunk how large the next ones are to be.
+func (s *sweepScan) measure(c chunk.Chunk, r chunk.Result) {
+	if c.Crashes == 0 {
+		s.resize(c.Rows, r.Millisecond)
+	}
+	s.sized()
+}
+
+// shrink answers a failure with smaller chunks: they may have been too much.
+func (s *sweepScan) shrink() {
+	s.rows = max(s.rows/2, minRows)
+	s.sized()
+}
+
+func (s *sweepScan) sized() { s.state.ChunkRow, s.lane.rows = s.rows, s.rows }
+
+func (s *sweepScan) keep() { s.lane.ledger.setSweep(s.lane.pair, s.state) }
+
+// giveUp ends the pair's part of a run with -once.
+func (s *sweepScan) giveUp(why string) {
+	s.over = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown.Done, s.shown.Error, s.shown.Waiting = true, why, ""
+}
+
+// show tells others how far the pass is: what it has passed, and what is done ahead of that.
+func (s *sweepScan) show() {
+	f := s.state.Found
+	for _, k := range s.lane.looks {
+		for _, o := range k.out {
+			f.join(o.found)
+		}
+	}
+	p := SweepProgress{
+		Pair: s.lane.pair, Rows: f.Rows, EstimatedRows: s.expected, Chunks: f.Chunks, Missing: f.Missing, Different: f.Different,
+		Orphans: f.Orphans, Waiting: s.waiting, How: s.plan.How, Done: s.complete(),
+	}
+	if p.Done && f.SetAside > 0 {
+		p.Error = fmt.Sprintf("%d rows kill every worker that compares them and were set aside", f.SetAside)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown = p
+}
+
+// progress is safe to call at any time.
+func (s *sweepScan) progress() SweepProgress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown
+}

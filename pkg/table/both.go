@@ -1,0 +1,126 @@
+package table
+
+import (
+	"context"
+	"database/sql/driver"
+	"slices"
+	"sync"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+// ReadBoth reads the rows of a sweep's chunk on both sides: at the same time where it
+// is swept by key, else the source's and then the destination's that have their keys, and
+// possibly others with keys that are equal to one for the column's collation.
+// Rows that a condition leaves out on the source are on the destination all the same.
+func (p *Pair) ReadBoth(ctx context.Context, c chunk.Chunk) (src, des *row.Batch, err error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if pl.sweep.Mode == SweepByRow {
+		if src, err = p.ReadRange(ctx, c); err != nil {
+			return nil, nil, err
+		}
+		keys := make([]row.Key, src.Len())
+		for i := range keys {
+			keys[i] = src.Key(i)
+		}
+		des, err = p.ReadDestination(ctx, keys)
+		return src, des, err
+	}
+	err = together(ctx, func(ctx context.Context) error {
+		var err error
+		src, err = p.ReadRange(ctx, c)
+		return err
+	}, func(ctx context.Context) error {
+		range_, err := pl.sweepRange(row.Destination, c)
+		if err != nil {
+			return p.des.explain(ctx, "read range", err)
+		}
+		where, args := p.des.where(range_)
+		queries := []query{{"SELECT " + pl.des.sql() + " FROM " + quote(p.des.o.Table) + where, args}}
+		des = row.NewBatch(&pl.mapping, row.Destination, max(c.Rows, 16))
+		take := p.des.checked(pl.des.rowOf(des, row.Column{}))
+		return p.failed(pl, p.des.read(ctx, "read "+c.String(), queries, one(take)))
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return src, des, nil
+}
+
+// together runs two functions at the same time. The first error ends the other one.
+func together(ctx context.Context, a, b func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var once sync.Once
+	var first error
+	run := func(f func(context.Context) error) {
+		if err := f(ctx); err != nil {
+			once.Do(func() { first = err })
+			cancel()
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { run(b) })
+	run(a)
+	wg.Wait()
+	return first
+}
+
+// ReadSourceByKeys reads the source rows that have one of keys, and possibly others
+// whose keys are equal to one for the column's collation. It is how an orphan is
+// confirmed: rows that do not meet the source's condition are absent. It fails where the
+// source can spell one key in several ways, since it could not be looked for.
+func (p *Pair) ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(pl.mapping.Keys(), row.Rule.Lossy); i >= 0 {
+		return nil, p.src.explain(ctx, "read rows by key", &Fault{
+			Problem: "a source row cannot be found by its destination's key: " + pl.mapping.Keys()[i].Describe(),
+		})
+	}
+	args, err := pl.keyArgs(row.Source, keys)
+	if err != nil {
+		return nil, p.src.explain(ctx, "read rows by key", err)
+	}
+	batch := row.NewBatch(&pl.mapping, row.Source, len(keys))
+	queries := inQueries(p.src, &pl.src, pl.srcKeys, args)
+	once := pl.once(row.Source, p.src.checked(pl.src.rowOf(batch, pl.id)), len(queries))
+	return batch, p.failed(pl, p.src.read(ctx, "read rows by key", queries, once))
+}
+
+// ReadDestinationFull is ReadDestination with payloads: payloads[i] is the JSON object
+// of the whole destination row i of the batch, as ReadFull makes it of source rows.
+func (p *Pair) ReadDestinationFull(ctx context.Context, keys []row.Key, asString bool) (batch *row.Batch, payloads [][]byte, err error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	args, err := pl.keyArgs(row.Destination, keys)
+	if err != nil {
+		return nil, nil, p.des.explain(ctx, "read whole rows", err)
+	}
+	if pl.desFull.zone != "" {
+		if err := p.des.knowsZone(ctx, pl.desFull.zone); err != nil {
+			return nil, nil, err
+		}
+	}
+	batch = row.NewBatch(&pl.mapping, row.Destination, len(keys))
+	add := pl.desFull.rowOf(batch, row.Column{})
+	names := pl.desFull.names()
+	queries := inQueries(p.des, &pl.desFull.list, pl.desKeys, args)
+	once := pl.once(row.Destination, p.des.checked(func(values []driver.Value) error {
+		if err := add(values); err != nil {
+			return err
+		}
+		body, err := pl.desFull.body(names, values, asString)
+		payloads = append(payloads, body)
+		return err
+	}), len(queries))
+	return batch, payloads, p.failed(pl, p.des.read(ctx, "read whole rows", queries, once))
+}

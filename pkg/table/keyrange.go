@@ -1,0 +1,247 @@
+package table
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+// sweepRange are the conditions on the rows of a sweep's chunk on one side.
+func (pl *plan) sweepRange(side row.Side, c chunk.Chunk) ([]condition, error) {
+	if pl.sweep.Mode == SweepByRow {
+		return pl.idRange(c)
+	}
+	columns := pl.ordered(side)
+	range_ := notNull(columns)
+	if c.After != nil {
+		above, err := pl.keyBound(columns, c.After.ID, ">")
+		if err != nil {
+			return nil, err
+		}
+		range_ = append(range_, above)
+	}
+	if !c.Open {
+		upTo, err := pl.keyBound(columns, c.UpTo.ID, "<=")
+		if err != nil {
+			return nil, err
+		}
+		range_ = append(range_, upTo)
+	}
+	return range_, nil
+}
+
+// idRange are the conditions on the source rows of a chunk whose bounds are ids.
+func (pl *plan) idRange(c chunk.Chunk) ([]condition, error) {
+	var b bounds
+	if c.After != nil {
+		b.add(pl.id, ">", c.After.ID)
+	}
+	if !c.Open {
+		b.add(pl.id, "<=", c.UpTo.ID)
+	}
+	return b.conditions, b.err
+}
+
+// keyColumn is a column of the key on one side.
+type keyColumn struct {
+	column row.Column
+	param  string
+}
+
+// ordered are a side's key columns as the index of the sweep has them.
+func (pl *plan) ordered(side row.Side) []keyColumn {
+	rules := pl.mapping.Keys()
+	columns := make([]keyColumn, len(pl.sweep.order))
+	for i, at := range pl.sweep.order {
+		own, other := rules[at].Source(), rules[at].Destination()
+		if side == row.Destination {
+			own, other = other, own
+		}
+		if isDecimal(own) {
+			own.Scale = max(own.Scale, other.Scale) // or the bound would be rounded on the coarser side
+		}
+		columns[i] = keyColumn{own, placeholder(own)}
+	}
+	return columns
+}
+
+// notNull leaves rows out that have no whole key.
+func notNull(columns []keyColumn) []condition {
+	var all []condition
+	for _, c := range columns {
+		if c.column.Nullable {
+			all = append(all, condition{text: quote(c.column.Name) + " IS NOT NULL"})
+		}
+	}
+	return all
+}
+
+// keyBound is the condition that the key stands in relation op, > or <=, to the key
+// of a text. It is spelled with AND and OR, which every optimizer turns into a range of
+// an index, as it does not with (a, b) > (?, ?).
+func (pl *plan) keyBound(columns []keyColumn, text, op string) (condition, error) {
+	var key row.Key
+	if err := key.UnmarshalText([]byte(text)); err != nil {
+		return condition{}, badBound(text, err)
+	}
+	parts := key.Parts()
+	if len(parts) != len(columns) {
+		return condition{}, badBound(text, fmt.Errorf("it has %d parts and not %d", len(parts), len(columns)))
+	}
+	args := make([]driver.Value, len(columns))
+	for i, c := range columns {
+		var err error
+		if args[i], err = boundArg(c.column, parts[pl.sweep.order[i]]); err != nil {
+			return condition{}, badBound(text, err)
+		}
+	}
+	var bound condition
+	term := func(i int, op string) string {
+		bound.args = append(bound.args, args[i])
+		return quote(columns[i].column.Name) + " " + op + " " + columns[i].param
+	}
+	last, strict := len(columns)-1, op[:1]
+	if last == 0 {
+		bound.text = term(0, op)
+		return bound, nil
+	}
+	bound.text = term(0, strict+"=") + " AND ("
+	for i := range columns {
+		if i > 0 {
+			bound.text += " OR "
+		}
+		var terms []string
+		for j := range i {
+			terms = append(terms, term(j, "="))
+		}
+		if i < last {
+			terms = append(terms, term(i, strict))
+		} else {
+			terms = append(terms, term(i, op))
+		}
+		bound.text += strings.Join(terms, " AND ")
+	}
+	bound.text += ")"
+	return bound, nil
+}
+
+func badBound(text string, err error) error {
+	return &Fault{
+		Problem: fmt.Sprintf("%q is no value of byColumn", text),
+		Hint:    "the cache file belongs to another table, or a column was altered",
+		Err:     err,
+	}
+}
+
+// boundArg is the value to bind for a part of a key. Unlike a key that is looked for,
+// a bound may be more than the column can hold.
+func boundArg(c row.Column, part []byte) (driver.Value, error) {
+	switch {
+	case part == nil:
+		return nil, fmt.Errorf("a part is NULL")
+	case isInteger(c):
+		if n, err := strconv.ParseInt(string(part), 10, 64); err == nil {
+			return n, nil
+		}
+		return strconv.ParseUint(string(part), 10, 64)
+	case isBinary(c):
+		return part, nil
+	}
+	return string(part), nil
+}
+
+// CutKeys bounds the next chunk of a sweep: at most limit source rows above after, nil
+// being open, in the order of the sweep's mode. It returns the text of the last bound and
+// how many rows the chunk has, 0 when nothing is left above. Rows with equal keys are
+// never parted: those that share the last one's, also only for its collation, are of the
+// chunk too and may make it more.
+func (p *Pair) CutKeys(ctx context.Context, after *string, limit int) (last string, rows int, err error) {
+	if limit < 1 {
+		return "", 0, fmt.Errorf("%s: cut a chunk of %d rows", p.src.o.Name, limit)
+	}
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return "", 0, err
+	}
+	c := chunk.Chunk{Scan: chunk.Sweep, Open: true}
+	if after != nil {
+		c.After = &chunk.Position{ID: *after}
+	}
+	range_, err := pl.sweepRange(row.Source, c)
+	if err != nil {
+		return "", 0, p.src.explain(ctx, "cut keys", err)
+	}
+	last, rows, err = p.cutKeys(ctx, pl, range_, limit)
+	return last, rows, p.failed(pl, err)
+}
+
+func (p *Pair) cutKeys(ctx context.Context, pl *plan, range_ []condition, limit int) (last string, rows int, err error) {
+	full, ok, err := p.boundAt(ctx, pl, range_, "", fmt.Sprintf("LIMIT 1 OFFSET %d", limit-1))
+	if err != nil || ok {
+		return full, limit, err
+	}
+	last, ok, err = p.boundAt(ctx, pl, range_, " DESC", "LIMIT 1")
+	if err != nil || !ok {
+		return "", 0, err
+	}
+	where, args := p.src.where(range_)
+	q := query{"SELECT COUNT(*) FROM " + quote(p.src.o.Table) + where, args}
+	err = p.src.read(ctx, "count the rows of a chunk", []query{q}, one(func(values []driver.Value) error {
+		n, err := strconv.Atoi(valueText(values[0]))
+		rows = n
+		return err
+	}))
+	// The row that was found is gone by now when nothing is counted.
+	return last, max(rows, 1), err
+}
+
+// boundAt is the text of the bound at one row of a range; ok is false if there is none.
+func (p *Pair) boundAt(ctx context.Context, pl *plan, range_ []condition, direction, limit string) (text string, ok bool, err error) {
+	columns := []keyColumn{{column: pl.id}}
+	if pl.sweep.Mode == SweepByKey {
+		columns = pl.ordered(row.Source)
+	}
+	var names, order []string
+	for _, c := range columns {
+		names = append(names, quote(c.column.Name))
+		order = append(order, quote(c.column.Name)+direction)
+	}
+	where, args := p.src.where(range_)
+	q := query{"SELECT " + strings.Join(names, ", ") + " FROM " + quote(p.src.o.Table) + where +
+		" ORDER BY " + strings.Join(order, ", ") + " " + limit, args}
+	err = p.src.read(ctx, "find the end of a chunk", []query{q}, one(func(values []driver.Value) error {
+		var err error
+		if text, err = pl.boundText(values); err != nil {
+			return &valueError{p.src.o.Table, err}
+		}
+		ok = true
+		return nil
+	}))
+	return text, ok, err
+}
+
+// boundText is the text of a bound, given the values of the columns it is made of.
+func (pl *plan) boundText(values []driver.Value) (string, error) {
+	if slices.Contains(values, nil) {
+		return "", fmt.Errorf("a bound is NULL")
+	}
+	if pl.sweep.Mode == SweepByRow {
+		return idText(pl.id, values[0]), nil
+	}
+	rules := pl.mapping.Keys()
+	parts := make([][]byte, len(values))
+	for i, at := range pl.sweep.order {
+		var err error
+		if parts[at], err = rules[at].AppendSource([]byte{}, values[i]); err != nil {
+			return "", err
+		}
+	}
+	text, err := row.NewKey(parts...).MarshalText()
+	return string(text), err
+}
