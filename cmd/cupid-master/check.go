@@ -65,6 +65,9 @@ func (s *setup) preflight(ctx context.Context, tell func(pair, text string)) err
 		for _, f := range p.Faults {
 			faults = append(faults, errors.New(f))
 		}
+		if len(p.Unreachable) > 0 {
+			s.unreachable = append(s.unreachable, p.Pair+": "+strings.Join(p.Unreachable, "; "))
+		}
 		for _, u := range append(p.Unreachable, p.Warnings...) {
 			tell(p.Pair, u)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/callback"
 	"github.com/masixun71/cupid/pkg/config"
+	"github.com/masixun71/cupid/pkg/manager"
 	"github.com/masixun71/cupid/pkg/router"
 	"github.com/masixun71/cupid/pkg/supervisor"
 )
@@ -98,6 +99,8 @@ type status struct {
 	DryRun  bool                    `json:"dryRun,omitempty"`
 	Workers []supervisor.SlotStatus `json:"workers"`
 	Router  router.Counts           `json:"router"`
+	// Once is how far a run with -once is.
+	Once []manager.SweepProgress `json:"once,omitempty"`
 	// Reports are what the workers say of themselves, by slot.
 	Reports map[int]json.RawMessage `json:"reports"`
 }
@@ -110,6 +113,9 @@ func (s *status) print(out io.Writer) error {
 		_, _ = fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%.1f MB\n", slot.Slot, slot.Role, slot.Pid, slot.State, slot.Restarts, float64(slot.RSSBytes)/(1<<20))
 	}
 	_, _ = fmt.Fprintf(w, "\nchunks in hand %d, idle %d, wanted %d; event messages unacknowledged %d\n", s.Router.InHand, s.Router.Idle, s.Router.Wanted, s.Router.Events)
+	for _, p := range s.Once {
+		_, _ = fmt.Fprintln(w, plainLine(pairRun{SweepProgress: p, began: s.Since}, time.Now()))
+	}
 	for _, slot := range s.Workers {
 		if slot.Role == router.RoleCallback {
 			s.printPairs(w, s.Reports[slot.Slot])

@@ -13,6 +13,12 @@ const usage = `cupid finds rows that replication has lost or changed, and calls 
   cupid-master -config FILE -check      test the configuration, the databases and the URLs, say in
                                         words what would be done, and change nothing (also -t)
   cupid-master -config FILE -dry-run    run, and call nobody; its cursors are kept apart
+  cupid-master -config FILE -once       compare all rows of all pairs once, tell, and end; beside a
+                                        running cupid only with -dry-run, which has files of its own
+      -dry-run        call nobody; without it what is found is called back before it ends
+      -report FILE    write each row that differs, and a summary, as JSON lines (- is standard output)
+      -sql FILE       write statements that would repair them; cupid executes none (- likewise)
+      -resume         go on where a run that was stopped left off; files are added to
   cupid-master -config FILE -start-id N begin insert scans that have no cursor yet after id N
   cupid-master status -config FILE      show what the running cupid does (-json: for programs)
   cupid-master reload -config FILE      read the configuration again, worker by worker
@@ -22,6 +28,8 @@ const usage = `cupid finds rows that replication has lost or changed, and calls 
 
 Signals to the master: TERM, INT stop; USR1, USR2, HUP reload; WINCH opens the logs again.
 Exit codes: 0 done, 1 failure, 64 usage, 69 not running, 75 already running, 78 configuration.
+With -once: 0 everything was compared and equal, 1 rows differ, repaired since or not, 2 it could
+not tell: a pair failed, had no rows, or the run was stopped; the last four as above.
 `
 
 // options are the command line.
@@ -31,6 +39,10 @@ type options struct {
 	check   bool
 	dryRun  bool
 	startID string
+	once    bool
+	resume  bool
+	report  string // file for the lines of a once run; empty: none
+	sql     string // file for its statements; empty: none
 	worker  string
 	json    bool
 	version bool
@@ -52,6 +64,10 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&o.check, "t", false, "")
 	f.BoolVar(&o.dryRun, "dry-run", false, "")
 	f.StringVar(&o.startID, "start-id", "", "")
+	f.BoolVar(&o.once, "once", false, "")
+	f.BoolVar(&o.resume, "resume", false, "")
+	f.StringVar(&o.report, "report", "", "")
+	f.StringVar(&o.sql, "sql", "", "")
 	f.StringVar(&o.worker, "worker", "", "")
 	f.BoolVar(&o.json, "json", false, "")
 	f.BoolVar(&o.version, "version", false, "")
@@ -90,6 +106,12 @@ func (o options) fit() error {
 		return &usageError{"-config FILE is missing"}
 	case o.command != "" && (o.check || o.startID != ""):
 		return &usageError{"-check and -start-id do not go with " + o.command}
+	case o.once && (o.command != "" || o.check || o.startID != ""):
+		return &usageError{"-once goes with no command, and not with -check or -start-id"}
+	case !o.once && (o.resume || o.report != "" || o.sql != ""):
+		return &usageError{"-report, -sql and -resume go with -once"}
+	case o.report != "" && o.report == o.sql:
+		return &usageError{"-report and -sql cannot write to the same place"}
 	case o.json && o.command != "status":
 		return &usageError{"-json goes with status"}
 	case o.startID != "" && !digits.MatchString(o.startID):

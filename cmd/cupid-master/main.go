@@ -19,6 +19,8 @@ import (
 const (
 	exitOK         = 0
 	exitFailure    = 1
+	exitDiffer     = 1  // -once found divergences
+	exitUnknown    = 2  // -once could not tell
 	exitUsage      = 64 // EX_USAGE
 	exitNotRunning = 69 // EX_UNAVAILABLE
 	exitRunning    = 75 // EX_TEMPFAIL
@@ -60,6 +62,20 @@ func report(stderr io.Writer, err error) int {
 		return exitOK
 	}
 	_, _ = fmt.Fprintln(stderr, "cupid-master:", err)
+	return exitCode(err)
+}
+
+// exitCode is the one place where an error becomes an exit code.
+func exitCode(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if _, ok := errors.AsType[*differError](err); ok {
+		return exitDiffer
+	}
+	if _, ok := errors.AsType[*unknownError](err); ok {
+		return exitUnknown
+	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
 	}

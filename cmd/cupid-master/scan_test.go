@@ -31,7 +31,9 @@ func TestG2LateCommitIsFound(t *testing.T) {
 	// A later id is seen and passed while the transaction is open.
 	r.src.Exec(t, "INSERT INTO user (number, name) VALUES (3, 'early')")
 	r.eventually("the higher id is repaired", func() bool { return r.differing() == 0 })
-	r.eventually("the cursor is past it", func() bool { return strings.Contains(r.state(), `"cursor": "3"`) || strings.Contains(r.state(), `"cursor":"3"`) })
+	r.eventually("the cursor is past it", func() bool {
+		return strings.Contains(r.state(), `"cursor": "3"`) || strings.Contains(r.state(), `"cursor":"3"`)
+	})
 	if err := late.Commit(); err != nil {
 		t.Fatal(err)
 	}

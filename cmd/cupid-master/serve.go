@@ -27,6 +27,7 @@ type master struct {
 	since   time.Time
 	pool    *supervisor.Pool
 	router  *router.Router
+	once    *once // nil: it runs until it is stopped
 	log     zerolog.Logger
 	logs    *logfile.File
 
@@ -52,10 +53,16 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	defer handling.Wait()
 	defer cancel(nil)
 	m := &master{options: o, since: time.Now(), reports: map[int]json.RawMessage{}, readied: map[int]bool{}}
+	if o.once {
+		m.once = newOnce(o, stdout, stderr, cancel)
+	}
 	reloads := make(chan struct{}, 1) // one: a reload is wanted
 	started := make(chan struct{})
 	handling.Go(func() { m.handleSignals(ctx, signals, cancel, reloads, started) })
 	err := m.start(ctx, stdout, stderr, reloads, started)
+	if m.once != nil {
+		return m.onceOutcome(ctx, err)
+	}
 	if ctx.Err() != nil {
 		return nil // stopped while starting
 	}
@@ -76,16 +83,17 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, reloads ch
 		return err
 	}
 	defer func() { _ = lock.Close() }()
-	m.logs, err = logfile.Open(logfile.Options{
-		Dir: s.config.LogDir, Process: "master", KeepDay: s.config.LogKeepDay, Level: s.config.LogLevel, Console: stdout, Stderr: stderr,
-	})
-	if err != nil {
-		return &setupError{err}
+	if err := m.openLogs(s, stdout, stderr); err != nil {
+		return err
 	}
 	defer func() { _ = m.logs.Close() }()
-	m.log = m.logs.Logger()
 	if err := s.preflight(ctx, m.warn); err != nil {
 		return err
+	}
+	if m.once != nil {
+		if err := m.once.begin(s, stdout); err != nil {
+			return err
+		}
 	}
 	m.setup = s
 	m.router = router.New(m.log, m.roleOf)
@@ -106,6 +114,22 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, reloads ch
 	return m.runAll(ctx, socket, reloads)
 }
 
+// openLogs opens the master's log. A run with -once keeps the terminal for its progress.
+func (m *master) openLogs(s *setup, stdout, stderr io.Writer) error {
+	if m.once != nil {
+		stdout = nil
+	}
+	var err error
+	m.logs, err = logfile.Open(logfile.Options{
+		Dir: s.config.LogDir, Process: "master", KeepDay: s.config.LogKeepDay, Level: s.config.LogLevel, Console: stdout, Stderr: stderr,
+	})
+	if err != nil {
+		return &setupError{err}
+	}
+	m.log = m.logs.Logger()
+	return nil
+}
+
 // runAll runs the pool and what goes on beside it.
 func (m *master) runAll(ctx context.Context, socket *control, reloads chan struct{}) error {
 	beside, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -114,6 +138,10 @@ func (m *master) runAll(ctx context.Context, socket *control, reloads chan struc
 	wg.Go(func() { m.reloadWhenWanted(beside, reloads) })
 	wg.Go(func() { m.tellTimes(beside) })
 	wg.Go(func() { _ = m.router.Run(beside) })
+	if m.once != nil {
+		wg.Go(func() { m.followOnce(beside) })
+		defer context.AfterFunc(ctx, m.once.giveUp)()
+	}
 	err := m.pool.Run(ctx)
 	notifySystemd("STOPPING=1")
 	cancel()
@@ -124,6 +152,9 @@ func (m *master) runAll(ctx context.Context, socket *control, reloads chan struc
 
 func (m *master) warn(pair, text string) {
 	m.log.Warn().Str("pair", pair).Msg(text)
+	if m.once != nil {
+		m.once.say(pair, text)
+	}
 }
 
 // slots are the places of the pool: one manager, one callback worker, and task workers.
@@ -174,6 +205,9 @@ func (m *master) startWorker(ctx context.Context, order supervisor.Order) (super
 
 // Ready hears from the pool that a worker is set up.
 func (m *master) Ready(slot int, generation uint64) {
+	if m.once != nil && m.roleOf(slot) == router.RoleManager {
+		m.once.ready()
+	}
 	m.router.Ready(slot, generation)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -187,6 +221,9 @@ func (m *master) Ready(slot int, generation uint64) {
 
 // Message hears what a worker sends.
 func (m *master) Message(slot int, generation uint64, env ipc.Envelope) {
+	if m.once != nil && m.once.take(env) {
+		return
+	}
 	if env.Type == ipc.TypeStatusReply {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -244,10 +281,14 @@ func (m *master) answer(ctx context.Context, request string) (any, error) {
 				reports[slot] = r
 			}
 		}
-		return status{
+		now := status{
 			Pid: os.Getpid(), Build: ipc.Build, Since: m.since, DryRun: m.options.dryRun,
 			Workers: m.pool.Status(), Router: m.router.Counts(), Reports: reports,
-		}, nil
+		}
+		if m.once != nil {
+			now.Once = sweeps(m.once.progress())
+		}
+		return now, nil
 	case ipc.TypeReload:
 		return nil, m.reload(ctx)
 	case ipc.TypeStop:
@@ -273,6 +314,10 @@ func (m *master) reloadWhenWanted(ctx context.Context, reloads <-chan struct{}) 
 // reload reads the configuration again and renews the workers. On any fault
 // nothing is touched.
 func (m *master) reload(ctx context.Context) error {
+	if m.once != nil {
+		m.log.Warn().Msg("not reloaded: a run with -once keeps the configuration that it began with")
+		return errors.New("this is a run with -once, which keeps the configuration that it began with")
+	}
 	m.log.Info().Msg("reload begins")
 	notifySystemd("RELOADING=1")
 	err := m.tryReload(ctx)

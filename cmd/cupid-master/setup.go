@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,10 @@ type setup struct {
 	worker   string // path of the worker binary
 	stateDir string
 	orders   json.RawMessage // boot.Orders, for the workers
+
+	// unreachable are the pairs whose databases did not answer the preflight, with
+	// what was said.
+	unreachable []string
 }
 
 // load reads the configuration and finds the worker binary. Nothing is started
@@ -54,7 +59,13 @@ func load(ctx context.Context, o options) (*setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.orders, err = json.Marshal(boot.Orders{Config: wire, StartID: o.startID, DryRun: o.dryRun, StateDir: s.stateDir})
+	orders := boot.Orders{Config: wire, StartID: o.startID, DryRun: o.dryRun, StateDir: s.stateDir}
+	if o.once {
+		orders.Once, orders.Resume, orders.Run = true, o.resume, rand.Text()
+		orders.SQL = o.sql != ""
+		orders.Report = o.report != "" || orders.SQL // a statement comes with its line
+	}
+	s.orders, err = json.Marshal(orders)
 	if err != nil {
 		return nil, fmt.Errorf("write orders: %w", err)
 	}

@@ -82,9 +82,13 @@ func (w *worker) destinations(client *webhook.Client) (map[string]callback.Desti
 		}
 		a := newPair(w.config, p, callbackConns)
 		open = append(open, a.Close)
+		deletes := 0
+		if p.Source.Delete {
+			deletes = p.Source.DeletePerHour
+		}
 		all[p.Name] = callback.Destination{
 			Pair: a, Sender: poster{client, n}, Gate: gates[n.URL], URL: n.URLForLog(), Concurrency: n.Concurrency,
-			Grace: n.RepairGrace(), RetryCap: n.RetryMax(),
+			Grace: n.RepairGrace(), RetryCap: n.RetryMax(), DeletePerHour: deletes,
 		}
 	}
 	return all, open

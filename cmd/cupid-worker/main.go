@@ -194,7 +194,7 @@ func (w *worker) build(ctx context.Context) (run func(context.Context) error, cl
 	case router.RoleCallback:
 		return w.callback(ctx)
 	case router.RoleTask:
-		return w.task()
+		return w.task(ctx)
 	}
 	return nil, nil, fmt.Errorf("the master wants a %q worker, which this build does not have", w.welcome.Role)
 }

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -15,14 +17,24 @@ import (
 	"github.com/masixun71/cupid/pkg/boot"
 	"github.com/masixun71/cupid/pkg/cache"
 	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/config"
 	"github.com/masixun71/cupid/pkg/manager"
 	"github.com/masixun71/cupid/pkg/router"
 	"github.com/masixun71/cupid/pkg/table"
 )
 
-// managerConns is how many connections the manager opens to each side of a pair:
-// one for the insert and one for the update scan.
-const managerConns = 2
+const (
+	// managerConns is how many connections the manager opens to the source of a pair:
+	// one for the insert and one for the update scan.
+	managerConns = 2
+	// sweepConns is how many it opens to each side beside them: one for the sweep, and
+	// one for probes.
+	sweepConns = 2
+	// progressTime is how long the master may take to accept the progress of a sweep.
+	progressTime = 2 * time.Second
+	// progressPairs is how many pairs there are in one message at most.
+	progressPairs = 500
+)
 
 // manager builds the manager worker.
 func (w *worker) manager() (func(context.Context) error, func() error, error) {
@@ -36,19 +48,17 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 	var open closers
 	for _, p := range w.config.Pairs() {
 		owned[p.Name] = true
-		src := scanned{table.NewSource(sourceOptions(w.config, p, managerConns)), table.NewPair(pairOptions(w.config, p, 1))}
+		both := table.NewPair(pairOptions(w.config, p, sweepConns))
+		src := scanned{table.NewSource(sourceOptions(w.config, p, managerConns)), both, both.Gauge()}
 		open = append(open, src.Source.Close, src.both.Close)
-		pairs = append(pairs, manager.Pair{
-			Name: p.Name, Source: src, Insert: p.Source.Insert, InsertInterval: p.Source.InsertInterval(),
-			InsertLate: p.Source.InsertLate(), Update: p.Source.Update, UpdateInterval: p.Source.UpdateInterval(),
-			UpdateScan: p.Source.UpdateScan(),
-		})
+		pairs = append(pairs, managed(p, src))
 	}
 	m, err := manager.New(manager.Config{
 		Pairs: pairs, Cursors: cursors{cache.New[manager.State](boot.ManagerFile(w.orders.StateDir)), w.log, tell}, Owner: owned, Alerts: tell,
 		Offer:      func(ctx context.Context, c chunk.Chunk) error { return w.session.Tell(ctx, ipc.TypeChunk, 0, c) },
 		Step:       w.session.Step,
 		Generation: w.welcome.Generation, StartID: start, ChunkRows: w.config.ChunkRow, Log: w.log,
+		Once: w.orders.Once, Resume: w.orders.Resume, Run: w.orders.Run, Progress: w.tellProgress,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, open.close())
@@ -56,6 +66,30 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 	w.session.Status = func() any { return m.Status() }
 	w.handleManager(m)
 	return w.untilDrained(m.Run), open.close, nil
+}
+
+// managed is a pair of the configuration in the words of pkg/manager.
+func managed(p config.Pair, src manager.Source) manager.Pair {
+	s := p.Source
+	return manager.Pair{
+		Name: p.Name, Source: src,
+		Insert: s.Insert, InsertInterval: s.InsertInterval(), InsertLate: s.InsertLate(),
+		Update: s.Update, UpdateInterval: s.UpdateInterval(), UpdateScan: s.UpdateScan(),
+		Sweep: s.Sweep, SweepInterval: s.SweepInterval(), SweepRowPerSecond: s.SweepRowPerSecond,
+		SweepThreadsRunning: s.SweepThreadsRunning, SweepLag: s.SweepLag(),
+	}
+}
+
+// tellProgress tells the master how far a run with -once is.
+func (w *worker) tellProgress(ctx context.Context, all []manager.SweepProgress) {
+	ctx, cancel := context.WithTimeout(ctx, progressTime)
+	defer cancel()
+	for some := range slices.Chunk(all, progressPairs) {
+		if err := w.session.Tell(ctx, ipc.TypeSweepProgress, 0, some); err != nil {
+			w.log.Warn().Err(err).Msg("progress was not told")
+			return
+		}
+	}
 }
 
 // handleManager takes what the master tells a manager.
@@ -104,10 +138,11 @@ func (w *worker) untilDrained(run func(context.Context) error) func(context.Cont
 	}
 }
 
-// scanned is the source of one pair, and both of its sides for a ping.
+// scanned is the source of one pair, and both of its sides for sweeps and probes.
 type scanned struct {
 	*table.Source
 	both *table.Pair
+	load *table.Gauge
 }
 
 // Clock reads the source's clock.
@@ -120,7 +155,49 @@ func (s scanned) Clock(ctx context.Context) (manager.Clock, error) {
 }
 
 // Ping asks both sides.
-func (s scanned) Ping(ctx context.Context) error { return s.both.Ping(ctx) }
+func (s scanned) Ping(ctx context.Context) error { return definite(s.both.Ping(ctx)) }
+
+// Sweep decides how the pair is swept.
+func (s scanned) Sweep(ctx context.Context) (manager.SweepPlan, error) {
+	plan, err := s.both.Sweep(ctx)
+	mode := manager.SweepByKey
+	if plan.Mode == table.SweepByRow {
+		mode = manager.SweepByRow
+	}
+	return manager.SweepPlan{Mode: mode, How: plan.Why}, definite(err)
+}
+
+// CutKeys bounds a chunk of a sweep by key.
+func (s scanned) CutKeys(ctx context.Context, after *string, limit int) (string, int, error) {
+	last, rows, err := s.both.CutKeys(ctx, after, limit)
+	return last, rows, definite(err)
+}
+
+// CutIDs bounds a chunk of ids.
+func (s scanned) CutIDs(ctx context.Context, after, upTo *string, limit int) (string, int, error) {
+	last, rows, err := s.Source.CutIDs(ctx, after, upTo, limit)
+	return last, rows, definite(err)
+}
+
+// EstimatedRows is about how many rows the source has.
+func (s scanned) EstimatedRows(ctx context.Context) (int64, error) {
+	rows, err := s.both.EstimatedRows(ctx)
+	return rows, definite(err)
+}
+
+// Pressure is the load on both servers.
+func (s scanned) Pressure(ctx context.Context) (int, time.Duration, bool, error) {
+	threads, lag, known, err := s.load.Pressure(ctx)
+	return threads, lag, known, definite(err)
+}
+
+// definite marks what does not pass by itself.
+func definite(err error) error {
+	if _, fault := errors.AsType[*table.Fault](err); fault {
+		return &manager.Definite{Err: err}
+	}
+	return err
+}
 
 // configured owns what this process's configuration names: on one machine a pair
 // has no other owner.

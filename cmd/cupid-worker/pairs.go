@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/config"
 	"github.com/masixun71/cupid/pkg/router"
 	"github.com/masixun71/cupid/pkg/row"
@@ -52,7 +54,9 @@ type pair struct {
 func newPair(c *config.Config, p config.Pair, conns int) *pair {
 	a := &pair{Pair: table.NewPair(pairOptions(c, p, conns)), asString: p.Destination.CallbackNotification.ValuesAsString}
 	for _, col := range p.Destination.Columns {
-		a.masked = append(a.masked, slices.Contains(p.Destination.MaskColumns, col.Src))
+		a.masked = append(a.masked, slices.ContainsFunc(p.Destination.MaskColumns, func(name string) bool {
+			return strings.EqualFold(name, col.Src) // as MySQL compares names of columns
+		}))
 	}
 	return a
 }
@@ -69,6 +73,21 @@ func (p *pair) LogValue(b *row.Batch, i, column int) string {
 // ReadFull reads whole source rows.
 func (p *pair) ReadFull(ctx context.Context, ids []string) (*row.Batch, [][]byte, error) {
 	return p.Pair.ReadFull(ctx, ids, p.asString)
+}
+
+// SumsEqual compares a chunk by checksums.
+func (p *pair) SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, rows int, err error) {
+	plan, err := p.Sweep(ctx)
+	if err != nil || !plan.Checksum {
+		return false, false, 0, err
+	}
+	src, des, err := p.Sums(ctx, c)
+	return src == des, true, int(src.Rows), err
+}
+
+// ReadDestinationFull reads whole destination rows.
+func (p *pair) ReadDestinationFull(ctx context.Context, keys []row.Key) (*row.Batch, [][]byte, error) {
+	return p.Pair.ReadDestinationFull(ctx, keys, p.asString)
 }
 
 // closers closes many things.

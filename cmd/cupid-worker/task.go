@@ -17,19 +17,33 @@ import (
 )
 
 // task builds a task worker.
-func (w *worker) task() (func(context.Context) error, func() error, error) {
+func (w *worker) task(ctx context.Context) (func(context.Context) error, func() error, error) {
 	hand := newHand(boot.TaskFile(w.orders.StateDir, w.welcome.Slot), w.log)
 	pairs := map[string]task.Pair{}
 	open := closers{hand.close}
+	deletes := map[string]bool{}
 	for _, p := range w.config.Pairs() {
 		a := newPair(w.config, p, taskConns)
 		pairs[p.Name] = a
+		deletes[p.Name] = p.Source.Delete
 		open = append(open, a.Close)
 	}
-	t := task.New(task.Config{
+	c := task.Config{
 		Pairs: pairs, Work: sessionWork{w.session}, Hand: hand, Settle: w.config.Settle(), Step: w.session.Step,
-		Draining: w.session.Draining(), LogValues: w.config.LogValues, Log: w.log,
-	})
+		Draining: w.session.Draining(), LogValues: w.config.LogValues, Deletes: deletes, SQL: w.orders.SQL,
+		Idle: w.config.TaskWorkerInterval(), Log: w.log,
+	}
+	if w.orders.Once {
+		c.Idle = 0
+	}
+	if w.orders.Report || w.orders.SQL {
+		c.Report = func(l task.Line) {
+			if err := w.session.Tell(ctx, ipc.TypeReportLine, 0, l); err != nil && ctx.Err() == nil {
+				w.log.Error().Err(err).Msg("line of the report could not be sent")
+			}
+		}
+	}
+	t := task.New(c)
 	w.session.Status = func() any { return t.Counts() }
 	handle(w, ipc.TypeChunk, t.Take)
 	return t.Run, open.close, nil

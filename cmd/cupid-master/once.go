@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/callback"
+	"github.com/masixun71/cupid/pkg/manager"
+	"github.com/masixun71/cupid/pkg/supervisor"
+)
+
+const (
+	// deliveryWait bounds the wait for the callbacks after the sweep. What has not
+	// been delivered by then stays queued.
+	deliveryWait = 60 * time.Second
+	// readyWait is how long a worker may take to be ready for the first time; then
+	// the run cannot tell.
+	readyWait = 60 * time.Second
+	// callbackSlot is the callback worker's.
+	callbackSlot = 1
+)
+
+var (
+	// errSwept ends a run that has done what it is for.
+	errSwept = errors.New("the sweep is over")
+	// errStopCommand ends a run that was told to stop.
+	errStopCommand = errors.New("stopped by the stop command")
+)
+
+// once is a run that sweeps every pair once, tells, and ends.
+type once struct {
+	options options
+	began   time.Time
+	stdout  io.Writer // for the summary
+	display *display
+	end     context.CancelCauseFunc // ends the run
+	swept   chan struct{}           // closed when all pairs are done
+
+	mu      sync.Mutex // guards all below
+	lines   *lines     // nil until the files are open
+	broken  error      // why the report cannot be written any more
+	pairs   []pairRun  // in the order of the configuration
+	heard   time.Time  // when the manager was heard last
+	waiting map[string]string
+	over    bool // swept is closed
+	calls   *delivery
+}
+
+// delivery is what the callback worker made of what was found.
+type delivery struct {
+	Healed   uint64 `json:"healed"`
+	Accepted uint64 `json:"accepted"`
+	Waiting  int    `json:"waiting"`
+}
+
+// newOnce makes the run. What a person should see goes to stderr, and the summary
+// to stdout unless a file of lines is there.
+func newOnce(o options, stdout, stderr io.Writer, end context.CancelCauseFunc) *once {
+	now := time.Now()
+	r := &once{
+		options: o, began: now, stdout: stdout, display: newDisplay(stderr, now, os.Getenv), end: end,
+		swept: make(chan struct{}), waiting: map[string]string{},
+	}
+	if o.report == standardOutput || o.sql == standardOutput {
+		r.stdout = stderr
+	}
+	return r
+}
+
+// begin is the last step before the workers start.
+func (r *once) begin(s *setup, stdout io.Writer) error {
+	if len(s.unreachable) == len(s.config.Pairs()) {
+		return &unknownError{"no pair can be compared:\n  " + strings.Join(s.unreachable, "\n  ")}
+	}
+	var names []string
+	for _, p := range s.config.Pairs() {
+		names = append(names, p.Name)
+	}
+	return r.open(names, stdout)
+}
+
+// open opens the files that the command line asks for. names are the pairs.
+func (r *once) open(names []string, stdout io.Writer) error {
+	l, err := openLines(r.options, r.began, ipc.Build, stdout)
+	if err != nil {
+		return &setupError{err}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = l
+	for _, name := range names {
+		r.pairs = append(r.pairs, pairRun{SweepProgress: manager.SweepProgress{Pair: name}})
+	}
+	return nil
+}
+
+// ready hears that the manager begins, for the first time or anew.
+func (r *once) ready() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.heard.IsZero() {
+		r.heard = time.Now()
+	}
+}
+
+// take takes the messages that are for this run, and reports whether the message is
+// done with. A line of the report is written before the message after it is looked at:
+// a chunk is not done before its lines are with the kernel, and once they cannot be
+// written, no chunk is done any more.
+func (r *once) take(env ipc.Envelope) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.broken != nil {
+		return env.Type != ipc.TypeStatusReply
+	}
+	switch env.Type {
+	case ipc.TypeReportLine:
+		if r.lines == nil {
+			return true
+		}
+		if err := r.lines.add(env.Body); err != nil {
+			r.broken = err
+			r.end(err)
+		}
+		return true
+	case ipc.TypeSweepProgress:
+		var news []manager.SweepProgress
+		if err := ipc.Decode(env.Body, &news); err != nil {
+			r.broken = fmt.Errorf("read progress: %w", err)
+			r.end(r.broken)
+			return true
+		}
+		r.hear(news, time.Now())
+		return true
+	}
+	return false
+}
+
+// hear takes the manager's news.
+func (r *once) hear(news []manager.SweepProgress, now time.Time) {
+	for _, n := range news {
+		i := slices.IndexFunc(r.pairs, func(p pairRun) bool { return p.Pair == n.Pair })
+		if i < 0 {
+			continue
+		}
+		p := &r.pairs[i]
+		if p.began.IsZero() && (n.Chunks > 0 || n.Done) {
+			p.began = r.heard // when its first chunk was cut, at the earliest
+			if r.options.resume {
+				p.base = n.Rows
+			}
+		}
+		p.SweepProgress = n
+		p.base = min(p.base, n.Rows)
+		if n.Done && p.ended.IsZero() {
+			p.ended = now
+		}
+	}
+	r.heard = now
+	done := len(r.pairs) > 0 && !slices.ContainsFunc(r.pairs, func(p pairRun) bool { return !p.Done })
+	if done && !r.over {
+		r.over = true
+		close(r.swept)
+	}
+}
+
+// progress is a copy of how the pairs get on.
+func (r *once) progress() []pairRun {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.pairs)
+}
+
+// giveUp lets nobody wait for whoever reads the report: the run is to end.
+func (r *once) giveUp() {
+	if l := r.lines; l != nil { // set before the pool ran
+		l.giveUp()
+	}
+}
+
+// sweeps are the pairs in the words of a status.
+func sweeps(pairs []pairRun) []manager.SweepProgress {
+	all := make([]manager.SweepProgress, len(pairs))
+	for i, p := range pairs {
+		all[i] = p.SweepProgress
+	}
+	return all
+}
+
+// say tells a person something beside the progress.
+func (r *once) say(pair, text string) {
+	if pair != "" {
+		pair += ": "
+	}
+	r.display.say("%s%s", pair, text)
+}
+
+// show shows how the pairs get on, and what they wait for.
+func (r *once) show(now time.Time) {
+	pairs := r.progress()
+	for _, p := range pairs {
+		if p.Waiting != r.waiting[p.Pair] && p.Waiting != "" {
+			r.say(p.Pair, "waits: "+p.Waiting)
+		}
+		r.waiting[p.Pair] = p.Waiting
+	}
+	r.display.show(pairs, now)
+}
+
+// followOnce shows the progress of a run and ends it when it is over. ctx ends with
+// the pool.
+func (m *master) followOnce(ctx context.Context) {
+	r := m.once
+	tick := time.NewTicker(drawEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.swept:
+			r.show(time.Now())
+			m.awaitDelivery(ctx)
+			r.end(errSwept)
+			return
+		case now := <-tick.C:
+			r.show(now)
+			if now.Sub(r.began) > readyWait {
+				if what := m.unready(); what != "" {
+					r.end(fmt.Errorf("%s is not ready after %s; the logs in logDir say why", what, readyWait))
+					return
+				}
+			}
+		}
+	}
+}
+
+// unready names a worker that was never ready, with how it ended last.
+func (m *master) unready() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.IndexFunc(m.pool.Status(), func(s supervisor.SlotStatus) bool { return !m.readied[s.Slot] })
+	if i < 0 {
+		return ""
+	}
+	s := m.pool.Status()[i]
+	text := fmt.Sprintf("the %s worker in slot %d", s.Role, s.Slot)
+	if s.LastExit != "" {
+		text += " (" + s.LastExit + ")"
+	}
+	return text
+}
+
+// awaitDelivery waits until nothing is queued any more, or only what waits for a URL
+// that is down, or for deliveryWait.
+func (m *master) awaitDelivery(ctx context.Context) {
+	if m.options.dryRun {
+		return
+	}
+	m.mu.Lock()
+	// Whatever was stored, its acknowledgment came before the end of the sweep: so
+	// does every report from before it.
+	delete(m.reports, callbackSlot)
+	m.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, deliveryWait)
+	defer cancel()
+	for told := false; ; {
+		_ = m.pool.Broadcast(ipc.Envelope{Type: ipc.TypeStatus})
+		if !pause(ctx, 100*time.Millisecond) {
+			return
+		}
+		d, waits, heard := m.delivery()
+		if !heard {
+			continue
+		}
+		m.once.mu.Lock()
+		m.once.calls = &d
+		m.once.mu.Unlock()
+		if !waits {
+			return
+		}
+		if !told {
+			told = true
+			m.once.say("", fmt.Sprintf("waiting up to %s for the callbacks of %d rows", deliveryWait, d.Waiting))
+		}
+	}
+}
+
+// delivery is how far the callback worker is; waits says whether waiting for more
+// makes sense.
+func (m *master) delivery() (d delivery, waits, heard bool) {
+	m.mu.Lock()
+	report := m.reports[callbackSlot]
+	m.mu.Unlock()
+	var pairs map[string]callback.Status
+	if len(report) == 0 || ipc.Decode(report, &pairs) != nil {
+		return d, false, false
+	}
+	for _, p := range pairs {
+		d.Healed += p.HealedItself + p.HealedByCallback
+		d.Accepted += p.Accepted
+		d.Waiting += p.Depth
+		waits = waits || p.Depth > 0 && !p.Gate.Down
+	}
+	return d, waits, true
+}
