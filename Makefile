@@ -23,7 +23,7 @@ build: ## build bin/cupid-master and bin/cupid-worker
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 demo: build ## show the main job on a private MariaDB in under a minute (KEEP=1 leaves it running)
-	@go run ./scripts/demo $(if $(KEEP),-keep)
+	@go build -o $(CACHE)/demo ./scripts/demo && $(CACHE)/demo $(if $(KEEP),-keep)
 
 test: ## run all tests against a private MariaDB, race detector on
 	go test $(RACE) -timeout 15m ./...
