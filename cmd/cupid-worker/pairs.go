@@ -85,6 +85,12 @@ func (p *pair) SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool,
 	return src == des, true, int(src.Rows), err
 }
 
+// SeesOrphans reports whether the sweep sees rows that only the destination has.
+func (p *pair) SeesOrphans(ctx context.Context) (bool, error) {
+	plan, err := p.Sweep(ctx)
+	return plan.Orphans, err
+}
+
 // ReadDestinationFull reads whole destination rows.
 func (p *pair) ReadDestinationFull(ctx context.Context, keys []row.Key) (*row.Batch, [][]byte, error) {
 	return p.Pair.ReadDestinationFull(ctx, keys, p.asString)

@@ -22,6 +22,25 @@
 // autocommit, read only, READ COMMITTED, no sql_select_limit, CHAR columns without
 // padding. So two servers with different defaults give one value the same form.
 //
+// # Sweep
+//
+// A whole pair is compared in ranges of the join key, where both sides have an index
+// that begins with it and sort it alike (SweepByKey). A range is added up on both sides at
+// once by the servers, and read only where the sums differ. Else ranges of the source's id
+// are read, and the destination is asked for their keys (SweepByRow). The verdict on a row is
+// always that of the comparison of rows; no order and no collation is relied on for it, since
+// the ranges of a pass have every row of either side once.
+//
+// A sum is the XOR, over the rows, of hash(values) * (hash(key) ^ salt | 1), so that two rows
+// that swap a value do not cancel out. Each value is printed such that two texts are equal
+// exactly when the values are for pkg/row; where SQL cannot say that (JSON by value, a number
+// against text, a float against a decimal) the pair has no sums. The hash is CRC32, of 32 bits,
+// for even salts and CRC32C (MariaDB from 10.8 on) or else SHA-2 for odd ones: a changed row that
+// one does not see, once in four thousand million, the other does. Between two MySQL it is always
+// 64 bits of SHA-2, which costs them a fifth. A row counts once on either side; where the key is
+// unique on neither there are no sums, since rows might cancel out, and where it is on the destination
+// only, source rows that share a key make sums differ that are equal row by row.
+//
 // # Time zones
 //
 // A TIMESTAMP column holds an instant and is read in UTC. A DATETIME column holds

@@ -81,7 +81,7 @@ func TestSumsAreEqualExactlyWhenRowsAre(t *testing.T) {
 	}
 }
 
-// oracle has a row of each value against itself and against the next ones, each with
+// oracle has a row of each value against itself and against the next one, each with
 // a key of its own, and compares them by sums and by value.
 type oracle struct {
 	w                *world
@@ -93,7 +93,7 @@ func newOracle(t *testing.T, db databases, srcType, desType string, values []str
 	t.Helper()
 	o := &oracle{w: newWorld(t, db, "k BIGINT NOT NULL UNIQUE, v "+srcType, "k BIGINT NOT NULL UNIQUE, v "+desType)}
 	var src, des []string
-	for shift := range 3 {
+	for shift := range 2 {
 		for i := range values {
 			a, b := values[i], values[(i+shift)%len(values)]
 			src = append(src, fmt.Sprintf("(%[1]d, %[1]d, %s)", len(src), a))

@@ -19,6 +19,9 @@ type Pair interface {
 	// SumsEqual compares a sweep's chunk by checksums, on both sides at the same time;
 	// known is false when the pair has none. rows is how many the source has.
 	SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, rows int, err error)
+	// SeesOrphans reports whether ReadBoth has all destination rows of a chunk, and
+	// not only those that its source rows ask for.
+	SeesOrphans(ctx context.Context) (bool, error)
 	// ReadBoth reads all rows of a sweep's chunk on both sides.
 	ReadBoth(ctx context.Context, c chunk.Chunk) (src, des *row.Batch, err error)
 	// ReadSourceByKeys reads the source rows that have one of keys.

@@ -41,7 +41,7 @@ type world struct {
 
 	beforeRange, beforeSource, beforeDestination func(ctx context.Context) error // may be nil; the lock is not held
 	reading, mostReading                         int
-	noSums                                       bool // the pair has no checksums
+	noSums, blind                                bool // the pair has no checksums, sees no orphans
 	reads                                        int  // of all rows of both sides
 }
 

@@ -41,10 +41,15 @@ func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 		nullKeys = row.NullKeys(src)
 		now := time.Now()
 		suspects = newSuspects(src, event.Find(src, des), now)
-		if w.config.Deletes[c.Pair] {
-			for _, i := range row.Orphans(src, des) {
-				orphans = append(orphans, orphan{des.Key(i), now})
-			}
+		if !w.config.Deletes[c.Pair] {
+			return nil
+		}
+		sees, err := p.SeesOrphans(ctx)
+		if err != nil || !sees {
+			return err
+		}
+		for _, i := range row.Orphans(src, des) {
+			orphans = append(orphans, orphan{des.Key(i), now})
 		}
 		return nil
 	})

@@ -26,6 +26,8 @@ func (p pair) SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, 
 	return len(row.Compare(src, des)) == 0 && len(row.Orphans(src, des)) == 0, true, src.Len(), nil
 }
 
+func (p pair) SeesOrphans(context.Context) (bool, error) { return !p.blind, nil }
+
 func (p pair) ReadBoth(ctx context.Context, _ chunk.Chunk) (src, des *row.Batch, err error) {
 	p.mu.Lock()
 	p.reads++
@@ -141,6 +143,18 @@ func TestOrphansAreLeftAloneUnlessAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, nil)
 		r.copied("orphan", "o")
+		r.sweep()
+		after(settle + time.Millisecond)
+		r.want(1)
+		r.ended()
+	})
+}
+
+func TestOrphansAreNotTakenFromWhatOnlyKeysAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, deletes)
+		r.blind = true
+		r.copied("twin of another collation", "o")
 		r.sweep()
 		after(settle + time.Millisecond)
 		r.want(1)
