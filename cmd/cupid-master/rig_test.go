@@ -68,7 +68,7 @@ func newRig(t testing.TB) *rig {
 		"src": map[string]any{
 			"dsn": r.src.PDOTCP(), "user": r.src.User, "password": r.src.Password, "table": "user", "byColumn": "number",
 			"insert": true, "insertIntervalMillisecond": 100,
-			"update": true, "updateColumn": "update_time", "updateIntervalMillisecond": 100, "updateScanSecond": 5,
+			"update": true, "updateColumn": "update_time", "updateIntervalMillisecond": 100, "updateScanSecond": 5, "sweep": false,
 			"cacheFilePath": filepath.Join(dir, "cache"),
 		},
 		"des": []any{r.destination(r.des, r.receiver.url())},
