@@ -30,20 +30,20 @@ type receiver struct {
 }
 
 // newReceiver answers each call with the status that do returns.
-func newReceiver(t testing.TB, do func(call) int) *receiver {
-	t.Helper()
+func newReceiver(tb testing.TB, do func(call) int) *receiver {
+	tb.Helper()
 	r := &receiver{do: do}
 	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		c := call{Header: req.Header, At: time.Now()}
 		d := json.NewDecoder(req.Body)
 		d.UseNumber()
 		if err := d.Decode(&c.Raw); err != nil {
-			t.Errorf("callback body: %v", err)
+			tb.Errorf("callback body: %v", err)
 		}
 		body := json.NewDecoder(bytesReader(c.Raw))
 		body.UseNumber()
 		if err := body.Decode(&c.Body); err != nil {
-			t.Errorf("callback body: %v", err)
+			tb.Errorf("callback body: %v", err)
 		}
 		r.mu.Lock()
 		r.calls = append(r.calls, c)
@@ -51,7 +51,7 @@ func newReceiver(t testing.TB, do func(call) int) *receiver {
 		r.mu.Unlock()
 		w.WriteHeader(do(c))
 	}))
-	t.Cleanup(r.server.Close)
+	tb.Cleanup(r.server.Close)
 	return r
 }
 

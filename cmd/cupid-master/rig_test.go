@@ -46,22 +46,18 @@ const table = `(
 
 // newRig makes two databases with a table user in each, and a configuration that
 // watches them closely.
-func newRig(t testing.TB) *rig {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "cupid-e2e-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{t: t, src: mariadbtest.New(t), des: mariadbtest.New(t), dir: dir, path: filepath.Join(dir, "cupid.json")}
-	t.Cleanup(func() {
-		if t.Failed() {
+func newRig(tb testing.TB) *rig {
+	tb.Helper()
+	dir := tb.TempDir()
+	r := &rig{t: tb, src: mariadbtest.New(tb), des: mariadbtest.New(tb), dir: dir, path: filepath.Join(dir, "cupid.json")}
+	tb.Cleanup(func() {
+		if tb.Failed() {
 			r.dumpLogs()
 		}
-		_ = os.RemoveAll(dir)
 	})
-	r.src.Exec(t, "CREATE TABLE user "+table)
-	r.des.Exec(t, "CREATE TABLE user "+table)
-	r.receiver = newReceiver(t, r.repair)
+	r.src.Exec(tb, "CREATE TABLE user "+table)
+	r.des.Exec(tb, "CREATE TABLE user "+table)
+	r.receiver = newReceiver(tb, r.repair)
 	r.config = map[string]any{
 		"workerNumber": 3, "logDir": filepath.Join(dir, "log"), "settleMillisecond": 100, "logLevel": "debug",
 		"callbackWorkerIntervalMillisecond": 50, "taskWorkerIntervalMillisecond": 50,
@@ -224,12 +220,12 @@ func (r *rig) command(args ...string) (string, int) {
 	return execute(r.t, filepath.Join(bin, "cupid-master"), args...)
 }
 
-func execute(t testing.TB, path string, args ...string) (string, int) {
-	t.Helper()
+func execute(tb testing.TB, path string, args ...string) (string, int) {
+	tb.Helper()
 	cmd := exec.Command(path, args...)
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
-		t.Fatalf("run %s: %v", path, err)
+		tb.Fatalf("run %s: %v", path, err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
 }
