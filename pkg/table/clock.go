@@ -29,7 +29,8 @@ type Clock struct {
 	// that started before Now is considered.
 	Oldest time.Time
 	// Visible is false when the transactions could not be seen: the account lacks
-	// PROCESS, or others read the server's list so often that it is never renewed.
+	// PROCESS, others read the server's list so often that it is never renewed, or
+	// they run on another server, of which this one is a replica or a cluster's node.
 	Visible bool
 }
 
@@ -69,12 +70,16 @@ func (s *Source) Clock(ctx context.Context) (Clock, error) {
 	if s.blind() {
 		return c, nil
 	}
+	if elsewhere, err := s.elsewhere(ctx); err != nil || elsewhere {
+		if elsewhere {
+			s.blindFor(blindTime)
+		}
+		return c, err
+	}
 	oldest, fresh, err := s.oldest(ctx)
 	switch {
 	case blinding(err):
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.blindUntil = time.Now().Add(blindTime)
+		s.blindFor(blindTime)
 		return c, nil
 	case err != nil:
 		return Clock{}, s.side.explain(ctx, "read the open transactions", err)
@@ -84,6 +89,47 @@ func (s *Source) Clock(ctx context.Context) (Clock, error) {
 		c.Oldest = time.Unix(*oldest, 0).UTC()
 	}
 	return c, nil
+}
+
+// blindFor has the transactions not asked for until d is over.
+func (s *Source) blindFor(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blindUntil = time.Now().Add(d)
+}
+
+// elsewhereQuery finds what makes a server hold rows of transactions that it does not
+// list: it is a replica (which is read-only by all advice), or a node of Galera or of
+// Group Replication, whose transactions run on any node.
+const elsewhereQuery = `SHOW GLOBAL VARIABLES WHERE
+ Variable_name = 'read_only' AND Value <> 'OFF' OR
+ Variable_name = 'wsrep_on' AND Value = 'ON' OR
+ Variable_name = 'group_replication_group_name' AND Value <> ''`
+
+// elsewhereFor is how long an answer to elsewhereQuery is believed.
+const elsewhereFor = time.Minute
+
+// elsewhere reports whether rows come from transactions of other servers.
+func (s *Source) elsewhere(ctx context.Context) (bool, error) {
+	s.mu.Lock()
+	at := s.hereAt
+	s.mu.Unlock()
+	if time.Since(at) < elsewhereFor {
+		return false, nil
+	}
+	var found []struct {
+		Name  string `db:"Variable_name"`
+		Value string `db:"Value"`
+	}
+	if err := s.side.list(ctx, &found, "read the server's role", elsewhereQuery); err != nil {
+		return false, err
+	}
+	if len(found) == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.hereAt = time.Now()
+	}
+	return len(found) > 0, nil
 }
 
 // oldest asks for a list of transactions until it is a fresh one. To tell, it opens

@@ -143,9 +143,14 @@ func TestTheListOfTransactionsMustBeFresh(t *testing.T) {
 	db, mock := mocked(t)
 	s := table.NewSource(table.SideOptions{Name: "p: src", Table: "t"})
 	s.UseDB(db)
+	first := true
 	clock := func(own ...int64) table.Clock {
 		t.Helper()
 		mock.ExpectQuery("UNIX_TIMESTAMP").WillReturnRows(sqlmock.NewRows([]string{"now"}).AddRow(int64(1_700_000_000_000_000)))
+		if first { // the server's role is believed for a while
+			mock.ExpectQuery("SHOW GLOBAL VARIABLES").WillReturnRows(sqlmock.NewRows([]string{"Variable_name", "Value"}))
+			first = false
+		}
 		mock.ExpectExec("START TRANSACTION").WillReturnResult(sqlmock.NewResult(0, 0))
 		for _, o := range own {
 			rows := sqlmock.NewRows([]string{"oldest", "own", "listed"})

@@ -19,6 +19,7 @@ type Source struct {
 
 	mu         sync.Mutex // guards the two below
 	made       *sourceMeta
+	hereAt     time.Time // when the server was found to list all transactions of its rows
 	blindUntil time.Time // no transaction list before; zero when it may be read
 
 	listing sync.Mutex // held while transactions are listed; guards all below

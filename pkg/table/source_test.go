@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/dsn"
+	"github.com/masixun71/cupid/pkg/mariadb"
 	"github.com/masixun71/cupid/pkg/mariadb/mariadbtest"
 	"github.com/masixun71/cupid/pkg/table"
 )
@@ -462,6 +464,28 @@ func until(t *testing.T, condition func() bool, otherwise string) {
 			t.Fatal(otherwise)
 		case <-tick.C:
 		}
+	}
+}
+
+// A replica lists its own transactions only, and those whose rows it gets run elsewhere.
+func TestClockOfAReplicaSeesNoTransactions(t *testing.T) {
+	server := mariadbtest.Start(t, mariadb.Options{TCP: true, Args: []string{"--read-only=1"}})
+	name, err := server.CreateDatabase(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := dsn.Parse(server.DSN(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := table.NewSource(table.SideOptions{Name: "src", DSN: d, Table: "t", By: []string{"id"}})
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if c := clock(t, s); c.Visible || c.Now.IsZero() {
+		t.Errorf("clock %+v, want invisible transactions", c)
 	}
 }
 
