@@ -12,21 +12,13 @@ import (
 	"time"
 
 	"github.com/masixun71/cupid/ipc"
-	"github.com/masixun71/cupid/pkg/callback"
 	"github.com/masixun71/cupid/pkg/manager"
 	"github.com/masixun71/cupid/pkg/supervisor"
 )
 
-const (
-	// deliveryWait bounds the wait for the callbacks after the sweep. What has not
-	// been delivered by then stays queued.
-	deliveryWait = 60 * time.Second
-	// readyWait is how long a worker may take to be ready for the first time; then
-	// the run cannot tell.
-	readyWait = 60 * time.Second
-	// callbackSlot is the callback worker's.
-	callbackSlot = 1
-)
+// readyWait is how long a worker may take to be ready for the first time; then the
+// run cannot tell.
+const readyWait = 60 * time.Second
 
 var (
 	// errSwept ends a run that has done what it is for.
@@ -44,21 +36,17 @@ type once struct {
 	end     context.CancelCauseFunc // ends the run
 	swept   chan struct{}           // closed when all pairs are done
 
-	mu      sync.Mutex // guards all below
-	lines   *lines     // nil until the files are open
-	broken  error      // why the report cannot be written any more
-	pairs   []pairRun  // in the order of the configuration
-	heard   time.Time  // when the manager was heard last
-	waiting map[string]string
-	over    bool // swept is closed
-	calls   *delivery
-}
+	mu     sync.Mutex // guards all below
+	lines  *lines     // nil until the files are open
+	broken error      // why the report cannot be written any more
+	pairs  []pairRun  // in the order of the configuration
+	heard  time.Time  // when the manager was heard last
+	over   bool       // swept is closed
+	calls  *delivery
 
-// delivery is what the callback worker made of what was found.
-type delivery struct {
-	Healed   uint64 `json:"healed"`
-	Accepted uint64 `json:"accepted"`
-	Waiting  int    `json:"waiting"`
+	// How each pair is compared and what it waits for, as far as it was told. They
+	// belong to who shows the progress.
+	how, waiting map[string]string
 }
 
 // newOnce makes the run. What a person should see goes to stderr, and the summary
@@ -67,7 +55,7 @@ func newOnce(o options, stdout, stderr io.Writer, end context.CancelCauseFunc) *
 	now := time.Now()
 	r := &once{
 		options: o, began: now, stdout: stdout, display: newDisplay(stderr, now, os.Getenv), end: end,
-		swept: make(chan struct{}), waiting: map[string]string{},
+		swept: make(chan struct{}), how: map[string]string{}, waiting: map[string]string{},
 	}
 	if o.report == standardOutput || o.sql == standardOutput {
 		r.stdout = stderr
@@ -80,15 +68,6 @@ func (r *once) begin(s *setup, stdout io.Writer) error {
 	if len(s.unreachable) == len(s.config.Pairs()) {
 		return &unknownError{"no pair can be compared:\n  " + strings.Join(s.unreachable, "\n  ")}
 	}
-	var names []string
-	for _, p := range s.config.Pairs() {
-		names = append(names, p.Name)
-	}
-	return r.open(names, stdout)
-}
-
-// open opens the files that the command line asks for. names are the pairs.
-func (r *once) open(names []string, stdout io.Writer) error {
 	l, err := openLines(r.options, r.began, ipc.Build, stdout)
 	if err != nil {
 		return &setupError{err}
@@ -96,8 +75,8 @@ func (r *once) open(names []string, stdout io.Writer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lines = l
-	for _, name := range names {
-		r.pairs = append(r.pairs, pairRun{SweepProgress: manager.SweepProgress{Pair: name}})
+	for _, p := range s.config.Pairs() {
+		r.pairs = append(r.pairs, pairRun{SweepProgress: manager.SweepProgress{Pair: p.Name}, orphans: p.Source.Delete})
 	}
 	return nil
 }
@@ -203,10 +182,14 @@ func (r *once) say(pair, text string) {
 	r.display.say("%s%s", pair, text)
 }
 
-// show shows how the pairs get on, and what they wait for.
+// show shows how the pairs get on, how they are compared and what they wait for.
 func (r *once) show(now time.Time) {
 	pairs := r.progress()
 	for _, p := range pairs {
+		if p.How != r.how[p.Pair] {
+			r.how[p.Pair] = p.How
+			r.say(p.Pair, p.How)
+		}
 		if p.Waiting != r.waiting[p.Pair] && p.Waiting != "" {
 			r.say(p.Pair, "waits: "+p.Waiting)
 		}
@@ -256,58 +239,4 @@ func (m *master) unready() string {
 		text += " (" + s.LastExit + ")"
 	}
 	return text
-}
-
-// awaitDelivery waits until nothing is queued any more, or only what waits for a URL
-// that is down, or for deliveryWait.
-func (m *master) awaitDelivery(ctx context.Context) {
-	if m.options.dryRun {
-		return
-	}
-	m.mu.Lock()
-	// Whatever was stored, its acknowledgment came before the end of the sweep: so
-	// does every report from before it.
-	delete(m.reports, callbackSlot)
-	m.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, deliveryWait)
-	defer cancel()
-	for told := false; ; {
-		_ = m.pool.Broadcast(ipc.Envelope{Type: ipc.TypeStatus})
-		if !pause(ctx, 100*time.Millisecond) {
-			return
-		}
-		d, waits, heard := m.delivery()
-		if !heard {
-			continue
-		}
-		m.once.mu.Lock()
-		m.once.calls = &d
-		m.once.mu.Unlock()
-		if !waits {
-			return
-		}
-		if !told {
-			told = true
-			m.once.say("", fmt.Sprintf("waiting up to %s for the callbacks of %d rows", deliveryWait, d.Waiting))
-		}
-	}
-}
-
-// delivery is how far the callback worker is; waits says whether waiting for more
-// makes sense.
-func (m *master) delivery() (d delivery, waits, heard bool) {
-	m.mu.Lock()
-	report := m.reports[callbackSlot]
-	m.mu.Unlock()
-	var pairs map[string]callback.Status
-	if len(report) == 0 || ipc.Decode(report, &pairs) != nil {
-		return d, false, false
-	}
-	for _, p := range pairs {
-		d.Healed += p.HealedItself + p.HealedByCallback
-		d.Accepted += p.Accepted
-		d.Waiting += p.Depth
-		waits = waits || p.Depth > 0 && !p.Gate.Down
-	}
-	return d, waits, true
 }

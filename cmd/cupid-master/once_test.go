@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
+	"golang.org/x/sys/unix"
 )
 
 // reportLine and reportSummary are what tests look at of a report.
@@ -362,15 +365,15 @@ func TestOnceBesideARunningCupid(t *testing.T) {
 // A run with -once is not reloaded, but goes on.
 func TestOnceIsNotReloaded(t *testing.T) {
 	t.Parallel()
-	r := newOnceRig(t, 50_000)
-	r.with("sweepRowPerSecond", 20_000)
+	r := newOnceRig(t, 60_000)
+	r.with("sweepRowPerSecond", 5_000)
 	m := r.launch("-once", "-dry-run")
 	r.eventually("it sweeps", func() bool { n, err := r.swept(); return err == nil && n > 0 })
 	if out, code := r.command("reload", "-config", r.path, "-dry-run"); code != 1 || !strings.Contains(out, "-once") {
 		t.Errorf("reload: exit code %d, want 1: %s", code, out)
 	}
 	_ = m.cmd.Process.Signal(syscall.SIGUSR1)
-	if out, code := r.command("status", "-config", r.path, "-dry-run"); code != 0 || !strings.Contains(out, "50000 rows") {
+	if out, code := r.command("status", "-config", r.path, "-dry-run"); code != 0 || !strings.Contains(out, " rows/s") {
 		t.Errorf("status: exit code %d: %s", code, out)
 	}
 	if code := m.wait(); code != 0 {
@@ -378,11 +381,76 @@ func TestOnceIsNotReloaded(t *testing.T) {
 	}
 }
 
+// On a terminal the progress is drawn in place, in colours unless NO_COLOR forbids.
+func TestOnceOnATerminal(t *testing.T) {
+	t.Parallel()
+	r := newOnceRig(t, 60_000)
+	r.with("sweepRowPerSecond", 20_000)
+	r.des.Exec(t, "DELETE FROM user WHERE number < 4")
+	r.write()
+	for _, env := range []string{"NO_COLOR=", "NO_COLOR=1"} {
+		ptmx, tty := terminal(t)
+		var shown bytes.Buffer
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			_, _ = io.Copy(&shown, ptmx) // ends in an error when nobody has the terminal open any more
+		}()
+		var out bytes.Buffer
+		cmd := exec.Command(filepath.Join(bin, "cupid-master"), "-config", r.path, "-once", "-dry-run")
+		cmd.Stderr, cmd.Stdout, cmd.Env = tty, &out, append(os.Environ(), "TERM=xterm", env)
+		_ = cmd.Run()
+		_ = tty.Close()
+		<-read
+		_ = ptmx.Close()
+		if code := cmd.ProcessState.ExitCode(); code != 1 {
+			t.Errorf("exit code %d, want 1\n%s\n%s", code, shown.String(), out.String())
+		}
+		text := shown.String()
+		if n := strings.Count(text, "\x1b[1A\r\x1b[2K"); n < 3 || !strings.Contains(text, "100%") || !strings.Contains(text, " left") {
+			t.Errorf("it is not redrawn in place: %q", text)
+		}
+		if coloured := strings.Contains(text, "\x1b[32m"); coloured != (env == "NO_COLOR=") {
+			t.Errorf("with %s: in colours is %v: %q", env, coloured, text)
+		}
+		if strings.Contains(out.String(), "\x1b") || !strings.Contains(out.String(), "60000") {
+			t.Errorf("the summary is %q", out.String())
+		}
+	}
+}
+
+// terminal opens a pseudoterminal.
+func terminal(t *testing.T) (ptmx, tty *os.File) {
+	t.Helper()
+	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	if err := unix.IoctlSetPointerInt(int(ptmx.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(ptmx.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ptmx, tty
+}
+
 func TestOnceUsage(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"-report", "x"}, {"-sql", "x"}, {"-resume"}, {"-once", "-check"}, {"-once", "-start-id", "1"}, {"status", "-once"},
-		{"-once", "-report", "-", "-sql", "-"}, {"-once", "-report", "x", "-sql", "x"},
+		{"-report", "x"},
+		{"-sql", "x"},
+		{"-resume"},
+		{"-once", "-check"},
+		{"-once", "-start-id", "1"},
+		{"status", "-once"},
+		{"-once", "-report", "-", "-sql", "-"},
+		{"-once", "-report", "x", "-sql", "x"},
 	} {
 		if out, code := execute(t, filepath.Join(bin, "cupid-master"), append(args, "-config", "x")...); code != 64 {
 			t.Errorf("%q: exit code %d, want 64: %s", args, code, out)

@@ -30,6 +30,8 @@ type pairRun struct {
 	began time.Time // zero until its first chunk
 	ended time.Time // zero until it is done
 	base  int64     // rows that an earlier run had done
+
+	orphans bool // they are looked for
 }
 
 // differing is how many divergences were found.
@@ -90,6 +92,7 @@ func total(pairs []pairRun) pairRun {
 		sum.Different += p.Different
 		sum.Orphans += p.Orphans
 		sum.base += p.base
+		sum.orphans = sum.orphans || p.orphans
 		sum.Done = sum.Done && p.Done
 		if !p.began.IsZero() && (sum.began.IsZero() || p.began.Before(sum.began)) {
 			sum.began = p.began
@@ -164,9 +167,13 @@ func (d *display) show(pairs []pairRun, now time.Time) {
 	_, _ = io.WriteString(d.out, b.String())
 }
 
-// say writes a line of its own. On a terminal the bars go on below it.
+// say writes a line of its own. On a terminal it takes the place of the bars, which
+// are drawn again below it.
 func (d *display) say(format string, args ...any) {
-	d.drawn = 0
+	if d.drawn > 0 {
+		_, _ = fmt.Fprintf(d.out, "\x1b[%dA\x1b[J", d.drawn)
+		d.drawn = 0
+	}
 	_, _ = fmt.Fprintf(d.out, format+"\n", args...)
 }
 

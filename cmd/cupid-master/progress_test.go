@@ -30,27 +30,32 @@ func TestProgressLines(t *testing.T) {
 		plain, drew string
 	}{
 		"half": {
-			manager.SweepProgress{Pair: "shop.user", Rows: 500_000, EstimatedRows: 1_000_000, Missing: 2, Different: 1}, 5 * time.Second,
+			manager.SweepProgress{Pair: "shop.user", Rows: 500_000, EstimatedRows: 1_000_000, Missing: 2, Different: 1},
+			5 * time.Second,
 			"shop.user: 50%, 500000 of about 1000000 rows, 100000 rows/s, 0:05 left, 3 differ",
 			"shop.user        [######......]  50%   500k rows   100k/s  0:05 left  3 differ",
 		},
 		"more than estimated": {
-			manager.SweepProgress{Pair: "a", Rows: 3000, EstimatedRows: 1000}, 3 * time.Second,
+			manager.SweepProgress{Pair: "a", Rows: 3000, EstimatedRows: 1000},
+			3 * time.Second,
 			"a: 99%, 3000 of about 3000 rows, 1000 rows/s",
 			"a                [###########.]  99%   3000 rows   1000/s  0:00 left",
 		},
 		"unknown size": {
-			manager.SweepProgress{Pair: "a", Rows: 3000}, 3 * time.Second,
+			manager.SweepProgress{Pair: "a", Rows: 3000},
+			3 * time.Second,
 			"a: 3000 rows, 1000 rows/s",
 			"a                [............]   ?%   3000 rows   1000/s           ",
 		},
 		"done": {
-			manager.SweepProgress{Pair: "very.long.name.of.a.pair", Rows: 12_345_678, EstimatedRows: 1, Done: true}, 2 * time.Second,
+			manager.SweepProgress{Pair: "very.long.name.of.a.pair", Rows: 12_345_678, EstimatedRows: 1, Done: true},
+			2 * time.Second,
 			"very.long.name.of.a.pair: done, 12345678 rows, 6172839 rows/s",
 			"~.name.of.a.pair [############] 100%    12M rows  6172k/s  done     ",
 		},
 		"failed": {
-			manager.SweepProgress{Pair: "a", Done: true, Error: "no such host"}, time.Second,
+			manager.SweepProgress{Pair: "a", Done: true, Error: "no such host"},
+			time.Second,
 			"a: failed: no such host",
 			"a                [############] 100%      0 rows      0/s  failed",
 		},

@@ -28,7 +28,7 @@ func TestG2SweepFindsWhatPollingCannot(t *testing.T) {
 		return r.repair(c)
 	})
 	r.start()
-	r.eventually("tables equal", func() bool { return r.differing() == 0 && r.count("user") == 20000 })
+	r.eventually("tables equal", func() bool { return r.differing() == 0 && r.count() == 20000 })
 	types := map[int]int{}
 	for _, c := range r.receiver.all() {
 		types[c.Body.Type]++

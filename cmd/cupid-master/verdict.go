@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -99,7 +100,7 @@ type pairSummary struct {
 	Rows      int64   `json:"rows"`
 	Missing   int64   `json:"missing"`
 	Different int64   `json:"different"`
-	Orphans   int64   `json:"orphans"`
+	Orphans   *int64  `json:"orphans"` // null: they were not looked for
 	Seconds   float64 `json:"seconds"`
 	Verdict   string  `json:"verdict"`
 	Error     string  `json:"error,omitempty"`
@@ -116,8 +117,10 @@ func (r *once) finish(cause, err error) error {
 	defer r.mu.Unlock()
 	stopped := cause
 	switch {
-	case r.lines == nil && cause == nil: // it did not get as far as that
+	case r.lines == nil && cause == nil && exitCode(err) != exitFailure: // it did not get as far as that
 		return err
+	case r.lines == nil && cause == nil: // the code of a failure means something else here
+		return &unknownError{err.Error()}
 	case r.lines == nil:
 		return &unknownError{cause.Error()}
 	case r.over: // all was compared, and only callbacks were waited for
@@ -150,10 +153,14 @@ func (r *once) summary(result error, now time.Time) summary {
 		s.Verdict, s.Why = "unknown", unknown.why
 	}
 	for _, p := range r.pairs {
-		s.Pairs = append(s.Pairs, pairSummary{
-			Pair: p.Pair, Rows: p.Rows, Missing: p.Missing, Different: p.Different, Orphans: p.Orphans,
+		line := pairSummary{
+			Pair: p.Pair, Rows: p.Rows, Missing: p.Missing, Different: p.Different,
 			Seconds: seconds(p.took(now)), Verdict: p.verdict(), Error: p.Error, How: p.How,
-		})
+		}
+		if p.orphans {
+			line.Orphans = &p.Orphans
+		}
+		s.Pairs = append(s.Pairs, line)
 	}
 	return s
 }
@@ -165,8 +172,12 @@ func (r *once) table(out io.Writer, now time.Time) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "PAIR\tROWS\tMISSING\tDIFFERENT\tORPHANS\tTIME\tROWS/S\tVERDICT")
 	line := func(p pairRun, verdict string) {
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%.1fs\t%.0f\t%s\n",
-			p.Pair, p.Rows, p.Missing, p.Different, p.Orphans, p.took(now).Seconds(), p.rate(now), verdict)
+		orphans := "-" // not looked for
+		if p.orphans {
+			orphans = strconv.FormatInt(p.Orphans, 10)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%.1fs\t%.0f\t%s\n",
+			p.Pair, p.Rows, p.Missing, p.Different, orphans, p.took(now).Seconds(), p.rate(now), verdict)
 	}
 	for _, p := range r.pairs {
 		line(p, p.verdict())
