@@ -21,13 +21,13 @@ import (
 
 // reportLine and reportSummary are what tests look at of a report.
 type reportLine struct {
-	Pair        string            `json:"pair"`
-	Key         string            `json:"key"`
-	Kind        string            `json:"kind"`
-	Columns     []string          `json:"columns"`
-	Source      map[string]string `json:"src"`
-	Destination map[string]string `json:"des"`
-	SQL         string            `json:"sql"`
+	Pair        string         `json:"pair"`
+	Key         string         `json:"key"`
+	Kind        string         `json:"kind"`
+	Columns     []string       `json:"columns"`
+	Source      map[string]any `json:"src"`
+	Destination map[string]any `json:"des"`
+	SQL         string         `json:"sql"`
 }
 
 type reportSummary struct {
@@ -158,18 +158,18 @@ func TestOnceReportsAllKindsAndSQLRepairsThem(t *testing.T) {
 		t.Errorf("it says %s", out)
 	}
 	lines, end := readReport(t, r.file("report"))
-	row := func(number, name, balance string) map[string]string {
-		return map[string]string{"number": number, "name": name, "balance": balance}
+	row := func(number string, name any, balance string) map[string]any {
+		return map[string]any{"number": number, "name": name, "balance": balance}
 	}
 	want := []reportLine{
-		{Key: "10", Kind: "missing", Source: row("10", "'name of 10'", "2.5")},
-		{Key: "20", Kind: "different", Columns: []string{"name"}, Source: row("20", "'name of 20'", "5"), Destination: row("20", "'x'", "5")},
+		{Key: "10", Kind: "missing", Source: row("10", "name of 10", "2.5")},
+		{Key: "20", Kind: "different", Columns: []string{"name"}, Source: row("20", "name of 20", "5"), Destination: row("20", "x", "5")},
 		{
-			Key: "30", Kind: "different", Columns: []string{"balance"}, Source: row("30", "'name of 30'", "7.5"),
-			Destination: row("30", "'name of 30'", "0.0001"),
+			Key: "30", Kind: "different", Columns: []string{"balance"}, Source: row("30", "name of 30", "7.5"),
+			Destination: row("30", "name of 30", "0.0001"),
 		},
-		{Key: "40", Kind: "different", Columns: []string{"name"}, Source: row("40", "NULL", "10"), Destination: row("40", "''", "10")},
-		{Key: "9999", Kind: "orphan", Destination: row("9999", `'it's left \ over'`, "0")},
+		{Key: "40", Kind: "different", Columns: []string{"name"}, Source: row("40", nil, "10"), Destination: row("40", "", "10")},
+		{Key: "9999", Kind: "orphan", Destination: row("9999", `it's left \ over`, "0")},
 	}
 	if len(lines) != len(want) {
 		t.Fatalf("the report has %d lines, want %d: %+v", len(lines), len(want), lines)

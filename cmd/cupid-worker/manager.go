@@ -50,7 +50,7 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 		owned[p.Name] = true
 		both := table.NewPair(pairOptions(w.config, p, sweepConns))
 		src := scanned{table.NewSource(sourceOptions(w.config, p, managerConns)), both, both.Gauge()}
-		open = append(open, src.Source.Close, src.both.Close)
+		open = append(open, src.Close, both.Close)
 		pairs = append(pairs, managed(p, src))
 	}
 	m, err := manager.New(manager.Config{

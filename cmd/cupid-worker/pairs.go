@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/chunk"
@@ -68,6 +70,21 @@ func (p *pair) LogValue(b *row.Batch, i, column int) string {
 	}
 	value, null := b.Cell(i, column)
 	return string(p.Mapping().Columns()[column].AppendLog(nil, value, null))
+}
+
+// ReportValue is a value for a report: text as it is, other bytes in hexadecimal.
+func (p *pair) ReportValue(b *row.Batch, i, column int) *string {
+	value, null := b.Cell(i, column)
+	text := string(value)
+	switch {
+	case p.masked[column]:
+		text = "***"
+	case null:
+		return nil
+	case !utf8.Valid(value):
+		text = fmt.Sprintf("0x%X", value)
+	}
+	return &text
 }
 
 // ReadFull reads whole source rows.

@@ -22,40 +22,42 @@ const (
 	tolerance = 5 * time.Minute
 )
 
-// Types of a callback. Both are repaired in the same way: the row may have changed again since it was compared.
+// Types of a callback. The first two are repaired in the same way: the row may have changed again since it was compared.
 const (
 	typeMissing   = 1
 	typeDifferent = 2
+	typeOrphan    = 3 // a row that only the destination has
 )
 
 // callback is the body of a call.
 type callback struct {
 	Type int            `json:"type"`
-	Row  map[string]any `json:"srcColumn"`
+	Row  map[string]any `json:"srcColumn"` // the source's row; of an orphan the destination's, by the names that it has there
 }
 
 type handler struct {
 	table   *table
 	secrets []secret.String
+	deletes bool // orphans are deleted
 	log     *slog.Logger
 }
 
 // newHandler answers POST on any path.
-func newHandler(t *table, secrets []secret.String, log *slog.Logger) http.Handler {
-	h := &handler{table: t, secrets: secrets, log: log}
+func newHandler(t *table, o options, log *slog.Logger) http.Handler {
+	h := &handler{table: t, secrets: o.secrets, deletes: o.deletes, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /", h.post)
 	return mux
 }
 
-// post answers 204 once the row is committed. Every other answer brings the call again.
+// post answers 204 once the repair is committed. Every other answer brings the call again.
 func (h *handler) post(w http.ResponseWriter, r *http.Request) {
 	status, err := h.handle(w, r)
 	log := h.log.With("id", r.Header.Get(webhook.HeaderID), "attempt", r.Header.Get(webhook.HeaderAttempt), "pair", r.Header.Get(webhook.HeaderPair))
 	if err != nil {
 		log.Error("refused", "status", status, "error", err)
 		if status == http.StatusInternalServerError {
-			err = errors.New("the row was not stored") // what the database says is for our log alone
+			err = errors.New("the row was not repaired") // what the database says is for our log alone
 		}
 		http.Error(w, err.Error(), status)
 		return
@@ -85,7 +87,17 @@ func (h *handler) handle(w http.ResponseWriter, r *http.Request) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), callLimit)
 	defer cancel()
-	err = h.table.repair(ctx, c.Row)
+	switch c.Type {
+	case typeMissing, typeDifferent:
+		err = h.table.repair(ctx, c.Row)
+	case typeOrphan:
+		if !h.deletes {
+			return http.StatusBadRequest, errors.New("type 3 asks for a delete, for which the receiver needs -delete")
+		}
+		err = h.table.remove(ctx, c.Row)
+	default:
+		return http.StatusBadRequest, fmt.Errorf("type %d is not handled", c.Type)
+	}
 	switch {
 	case errors.Is(err, errRow):
 		return http.StatusBadRequest, err
@@ -104,9 +116,6 @@ func decode(body []byte) (callback, error) {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return c, errors.New("read body: something follows the object")
-	}
-	if c.Type != typeMissing && c.Type != typeDifferent {
-		return c, fmt.Errorf("type %d is not handled", c.Type)
 	}
 	return c, nil
 }

@@ -1,12 +1,12 @@
 // Command receiver is an example of what cupid calls: an HTTP receiver that repairs a row of the destination by writing
-// it as the source has it. It is meant to be copied.
+// it as the source has it, or by deleting it where the source has none. It is meant to be copied.
 //
 //	RECEIVER_PASSWORD=… RECEIVER_SECRET=whsec_… receiver -listen 127.0.0.1:20000 \
 //	    -dsn 'repair@tcp(127.0.0.1:3306)/my2' -table user -key number -columns number=number,name=name,avatar=avatar
 //
 // cupid calls again until it has seen the row equal on both sides, with the row as it is then. So a receiver needs no
 // memory and no retries of its own. It has to write the same row twice without harm, and to answer 2xx only after the
-// row is committed.
+// row is committed. Its account needs SELECT, INSERT and UPDATE on the table, and DELETE with -delete.
 package main
 
 import (
@@ -73,7 +73,7 @@ func receive(ctx context.Context, o options, log *slog.Logger) error {
 		return err
 	}
 	log.Info("listening", "url", "http://"+listener.Addr().String(), "signed", len(o.secrets) > 0)
-	return serve(ctx, listener, newHandler(t, o.secrets, log))
+	return serve(ctx, listener, newHandler(t, o, log))
 }
 
 // serve answers until ctx is done, and then lets the calls in progress end.

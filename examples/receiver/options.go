@@ -21,6 +21,9 @@ const usage = `receiver repairs the rows that cupid calls back about.
   -table NAME            the destination's table
   -columns SRC=DES,...   as "columns" in cupid's configuration
   -key DES,...           as the destination's "byColumn"; it should be unique there
+  -delete                delete rows that the source does not have ("delete" in cupid's configuration); refused otherwise
+  -time-zone ZONE        the zone in which TIMESTAMP values come, which must be that of the source's writers: "timeZone"
+                         of "src" in cupid's configuration, +08:00 (default: the destination server's own)
 
 From the environment, since everybody can read an argument list:
   RECEIVER_PASSWORD      the password of the database
@@ -38,6 +41,8 @@ type options struct {
 	table   string
 	columns []column
 	key     []string // of the destination
+	deletes bool
+	zone    string // of the sessions; empty: the server's default
 	secrets []secret.String
 }
 
@@ -47,6 +52,8 @@ func parse(args []string, getenv func(string) string) (options, error) {
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.listen, "listen", "127.0.0.1:20000", "")
 	f.StringVar(&o.table, "table", "", "")
+	f.BoolVar(&o.deletes, "delete", false, "")
+	f.StringVar(&o.zone, "time-zone", "", "")
 	dsn, columns, key := f.String("dsn", "", ""), f.String("columns", "", ""), f.String("key", "", "")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	main "github.com/masixun71/cupid/examples/receiver"
+	"github.com/masixun71/cupid/pkg/mariadb"
 	"github.com/masixun71/cupid/pkg/mariadb/mariadbtest"
 	"github.com/masixun71/cupid/pkg/secret"
 	"github.com/masixun71/cupid/pkg/webhook"
@@ -24,21 +26,42 @@ func TestMain(m *testing.M) { mariadbtest.Run(m) }
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
-const signingSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+const (
+	signingSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	password      = "the-receivers-password"
+)
 
 // receiver is the program at work on a table of its own.
 type receiver struct {
-	t   *testing.T
-	db  *mariadbtest.Database
-	url string
-	log *output
+	t    *testing.T
+	db   *mariadbtest.Database
+	user string // an account that may read and write rows, and nothing else
+	url  string
+	log  *output
+}
+
+// prepare makes a database with the account of a receiver.
+func prepare(t *testing.T) *receiver {
+	t.Helper()
+	db := mariadbtest.New(t)
+	r := &receiver{t: t, db: db, user: "r" + db.Name[max(0, len(db.Name)-20):], log: &output{}}
+	for _, host := range []string{"localhost", "%"} {
+		account := "'" + r.user + "'@'" + host + "'"
+		db.Exec(t, "CREATE USER "+account+" IDENTIFIED BY '"+password+"'", "GRANT SELECT, INSERT, UPDATE, DELETE ON "+db.Name+".* TO "+account)
+		t.Cleanup(func() {
+			if _, err := db.DB.ExecContext(context.WithoutCancel(t.Context()), "DROP USER "+account); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return r
 }
 
 // start makes a table and starts the program on it.
-func start(t *testing.T, env map[string]string) *receiver {
+func start(t *testing.T, env map[string]string, more ...string) *receiver {
 	t.Helper()
-	db := mariadbtest.New(t)
-	db.Exec(t, `CREATE TABLE user (
+	r := prepare(t)
+	r.db.Exec(t, `CREATE TABLE user (
 		number BIGINT UNSIGNED PRIMARY KEY,
 		full_name VARCHAR(64),
 		email VARCHAR(64) UNIQUE,
@@ -49,11 +72,10 @@ func start(t *testing.T, env map[string]string) *receiver {
 		born DATE,
 		extra INT NOT NULL DEFAULT 7
 	)`)
-	r := &receiver{t: t, db: db, log: &output{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	go func() {
-		ended <- main.Run(ctx, r.args("-listen", "127.0.0.1:0"), r.getenv(env), r.log)
+		ended <- main.Run(ctx, r.args(append(more, "-listen", "127.0.0.1:0")...), r.getenv(env), r.log)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -72,7 +94,7 @@ func (r *receiver) args(more ...string) []string {
 		address = fmt.Sprintf("tcp(%s:%d)", r.db.Host, r.db.Port)
 	}
 	return append([]string{
-		"-dsn", r.db.User + "@" + address + "/" + r.db.Name, "-table", "user", "-key", "number",
+		"-dsn", r.user + "@" + address + "/" + r.db.Name, "-table", "user", "-key", "number",
 		"-columns", "number=number,name=full_name,email=email,balance=balance,avatar=avatar,flags=flags,seen=seen,born=born",
 	}, more...)
 }
@@ -80,7 +102,7 @@ func (r *receiver) args(more ...string) []string {
 func (r *receiver) getenv(env map[string]string) func(string) string {
 	return func(name string) string {
 		if name == "RECEIVER_PASSWORD" {
-			return r.db.Password
+			return password
 		}
 		return env[name]
 	}
@@ -120,18 +142,28 @@ func (r *receiver) row(number string) string {
 	r.t.Helper()
 	var text string
 	err := r.db.DB.GetContext(r.t.Context(), &text, `SELECT CONCAT_WS('|', number, full_name, IFNULL(email, 'NULL'), balance, HEX(avatar),
-		flags + 0, UNIX_TIMESTAMP(seen), born, extra) FROM user WHERE number = ?`, number)
+		flags + 0, seen, born, extra) FROM user WHERE number = ?`, number)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return text
 }
 
+// want checks the numbers and names of all rows.
+func (r *receiver) want(rows ...string) {
+	r.t.Helper()
+	var got []string
+	err := r.db.DB.SelectContext(r.t.Context(), &got, "SELECT CONCAT(number, ' ', full_name) FROM user ORDER BY number, HEX(full_name)")
+	if err != nil || !slices.Equal(got, rows) {
+		r.t.Errorf("rows = %q, %v, want %q", got, err, rows)
+	}
+}
+
 func TestMissingAndDifferentRowsAreWritten(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
 	const big = "18446744073709551615" // no float64 and no int64 holds it
-	want := big + `|Ada "A" Ω|NULL|12.3400|00FF01|5|1714979289|0000-00-00|7`
+	want := big + `|Ada "A" Ω|NULL|12.3400|00FF01|5|2024-05-06 07:08:09|0000-00-00|7`
 	for range 2 { // the second time changes nothing
 		if status, text := r.post(body("1", big, ""), nil); status != http.StatusNoContent || text != "" {
 			t.Fatalf("answer = %d %q, want 204", status, text)
@@ -144,7 +176,7 @@ func TestMissingAndDifferentRowsAreWritten(t *testing.T) {
 	if status, text := r.post(body("2", big, `, "email": "a@b"`), nil); status != http.StatusNoContent {
 		t.Fatalf("answer = %d %q, want 204", status, text)
 	}
-	want = big + `|Ada "A" Ω|a@b|12.3400|00FF01|5|1714979289|0000-00-00|8`
+	want = big + `|Ada "A" Ω|a@b|12.3400|00FF01|5|2024-05-06 07:08:09|0000-00-00|8`
 	if got := r.row(big); got != want {
 		t.Errorf("row = %s\nwant  %s", got, want)
 	}
@@ -156,7 +188,7 @@ func TestValuesAsStringAreWrittenAlike(t *testing.T) {
 	if status, text := r.post(body("1", `"9"`, `, "flags": "5"`), nil); status != http.StatusNoContent {
 		t.Fatalf("answer = %d %q, want 204", status, text)
 	}
-	if got, want := r.row("9"), `9|Ada "A" Ω|NULL|12.3400|00FF01|5|1714979289|0000-00-00|7`; got != want {
+	if got, want := r.row("9"), `9|Ada "A" Ω|NULL|12.3400|00FF01|5|2024-05-06 07:08:09|0000-00-00|7`; got != want {
 		t.Errorf("row = %s\nwant  %s", got, want)
 	}
 }
@@ -175,6 +207,98 @@ func TestRowWithTheSameUniqueValueIsNotOverwritten(t *testing.T) {
 	}
 }
 
+func TestOrphanIsDeleted(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil, "-delete")
+	r.db.Exec(t, "INSERT INTO user (number, full_name) VALUES (1, 'kept'), (2, 'left over')")
+	// The row is the destination's, whose names are other ones.
+	orphan := `{"type": 3, "srcColumn": {"number": 2, "full_name": "left over", "email": null, "extra": 7}}`
+	for range 2 { // the second time it is gone
+		if status, text := r.post(orphan, nil); status != http.StatusNoContent {
+			t.Errorf("answer = %d %q, want 204", status, text)
+		}
+		r.want("1 kept")
+	}
+	for _, c := range []struct {
+		name, row string
+		want      int
+	}{
+		{"key missing", `{"full_name": "kept"}`, 400},
+		{"key is NULL", `{"number": null}`, 400},
+		{"key is no value", `{"number": []}`, 400},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if status, text := r.post(`{"type": 3, "srcColumn": `+c.row+`}`, nil); status != c.want || text == "" {
+				t.Errorf("answer = %d %q, want %d with a reason", status, text, c.want)
+			}
+		})
+	}
+	if status, text := r.post(`{"type": 3, "srcColumn": {"number": "1x"}}`, nil); status != http.StatusNoContent {
+		t.Errorf("answer to a key that no row has = %d %q, want 204", status, text)
+	}
+	r.want("1 kept")
+}
+
+func TestOrphanIsNotDeletedWithoutTheFlag(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	r.db.Exec(t, "INSERT INTO user (number, full_name) VALUES (1, 'left over')")
+	if status, text := r.post(`{"type": 3, "srcColumn": {"number": 1}}`, nil); status != http.StatusBadRequest || !strings.Contains(text, "-delete") {
+		t.Errorf("answer = %d %q, want 400 that names -delete", status, text)
+	}
+	r.want("1 left over")
+}
+
+// To the collation all of these keys are the same.
+func TestOrphanIsDeletedByItsExactKey(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil, "-delete", "-key", "full_name,number")
+	r.db.Exec(t, "ALTER TABLE user DROP PRIMARY KEY, CONVERT TO CHARACTER SET latin1",
+		"INSERT INTO user (number, full_name) VALUES (1, 'zoë'), (1, 'Zoë'), (1, 'zoë '), (2, 'zoë')")
+	if status, text := r.post(`{"type": 3, "srcColumn": {"number": 1, "full_name": "zoë"}}`, nil); status != http.StatusNoContent {
+		t.Errorf("answer = %d %q, want 204", status, text)
+	}
+	r.want("1 Zoë", "1 zoë ", "2 zoë")
+}
+
+// A TIMESTAMP is sent as a session of the source's writers shows it.
+func TestTimestampComesInTheZoneOfTheSource(t *testing.T) {
+	server := mariadbtest.Start(t, mariadb.Options{Args: []string{"--default-time-zone=+08:00"}})
+	t.Setenv("CUPID_TEST_DSN", server.DSN(""))
+	for _, c := range []struct {
+		name, zone, text string
+		args             []string
+	}{
+		{"the server's own", "", "2024-05-06 15:08:09", nil},
+		{"another one", "-03:30", "2024-05-06 03:38:09", []string{"-time-zone", "-03:30"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := start(t, nil, c.args...)
+			source, err := r.db.DB.Connx(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = source.Close() }() // it only read
+			var sent string
+			var stored int
+			if c.zone != "" {
+				if _, err := source.ExecContext(t.Context(), "SET time_zone = ?", c.zone); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := source.GetContext(t.Context(), &sent, "SELECT FROM_UNIXTIME(1714979289)"); err != nil || sent != c.text {
+				t.Fatalf("the source shows %q, %v, want %q", sent, err, c.text)
+			}
+			if status, text := r.post(body("1", "1", `, "seen": "`+sent+`"`), nil); status != http.StatusNoContent {
+				t.Fatalf("answer = %d %q, want 204", status, text)
+			}
+			if err := source.GetContext(t.Context(), &stored, "SELECT UNIX_TIMESTAMP(seen) FROM user"); err != nil || stored != 1714979289 {
+				t.Errorf("stored is %d, %v, want 1714979289", stored, err)
+			}
+		})
+	}
+}
+
 func TestWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
@@ -185,7 +309,8 @@ func TestWhatIsRefused(t *testing.T) {
 		{"no JSON", "hello", 400},
 		{"empty", "", 400},
 		{"two objects", body("1", "1", "") + "{}", 400},
-		{"type 3", body("3", "1", ""), 400},
+		{"orphan without -delete", `{"type": 3, "srcColumn": {"number": 1}}`, 400},
+		{"type 4", body("4", "1", ""), 400},
 		{"no type", `{"srcColumn": {}}`, 400},
 		{"column missing", `{"type": 1, "srcColumn": {"number": 1}}`, 400},
 		{"value of no column", body("1", "1", `, "name": {}`), 400},
@@ -264,8 +389,8 @@ func TestSignatureIsChecked(t *testing.T) {
 
 func TestCommandLineFaults(t *testing.T) {
 	t.Parallel()
-	r := &receiver{t: t, db: mariadbtest.New(t)}
-	r.db.Exec(t, "CREATE TABLE user (number INT)")
+	r := prepare(t)
+	r.db.Exec(t, "CREATE TABLE user (number INT)", "CREATE TABLE log (at TIMESTAMP)")
 	for _, c := range []struct {
 		name string
 		args []string
@@ -279,6 +404,8 @@ func TestCommandLineFaults(t *testing.T) {
 		{"password in the argument list", r.args("-dsn", "u:topsecret@tcp(h:1)/d"), 64, "RECEIVER_PASSWORD"},
 		{"columns", r.args("-columns", "number"), 64, `"number" is not SRC=DES`},
 		{"key", r.args("-key", "id"), 64, `"id"`},
+		{"key with a zone", r.args("-delete", "-table", "log", "-key", "at", "-columns", "at=at"), 1, "-delete: the key has a TIMESTAMP"},
+		{"no such zone", r.args("-time-zone", `Nowhere\'`), 1, `Nowhere\'`},
 		{"no such column", r.args(), 1, "has no column full_name"},
 		{"no such server", r.args("-dsn", "u@unix(/nowhere)/d"), 1, "/nowhere"},
 	} {

@@ -25,6 +25,7 @@ var errRow = errors.New("row does not fit")
 // table writes rows into the destination. Safe for concurrent use.
 type table struct {
 	db      *sqlx.DB
+	name    string
 	columns []column
 	key     []string
 	types   map[string]string // DATA_TYPE of the destination's columns
@@ -34,26 +35,31 @@ type table struct {
 
 // openTable connects and reads the types of the columns.
 func openTable(ctx context.Context, o options) (*table, error) {
-	db, err := connect(o.dsn)
+	db, err := connect(o.dsn, o.zone)
 	if err != nil {
 		return nil, err
 	}
-	t := &table{db: db, columns: o.columns, key: o.key, types: map[string]string{}}
-	if err := t.readTypes(ctx, o.table); err != nil {
+	t := &table{db: db, name: o.table, columns: o.columns, key: o.key, types: map[string]string{}}
+	if err := t.readTypes(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	t.write(o.table)
+	// cupid sends the destination's rows in the zone of the destination, which need not be that of the sessions.
+	if o.deletes && slices.ContainsFunc(o.key, func(k string) bool { return t.types[k] == "timestamp" }) {
+		return nil, errors.Join(errors.New("-delete: the key has a TIMESTAMP, whose zone may be another one"), db.Close())
+	}
+	t.write()
 	return t, nil
 }
 
 // connect sets the sessions up for what a callback carries.
-func connect(c *mysql.Config) (*sqlx.DB, error) {
+func connect(c *mysql.Config, zone string) (*sqlx.DB, error) {
 	c = c.Clone()
 	if c.Params == nil {
 		c.Params = map[string]string{}
 	}
-	// A TIMESTAMP comes in UTC.
-	c.Params["time_zone"] = "'+00:00'"
+	if zone != "" {
+		c.Params["time_zone"] = "'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(zone) + "'"
+	}
 	// Strict: a value that does not fit is an error and is not cut. Whatever the source holds is let in, zero dates and an
 	// id of 0 too.
 	c.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'"
@@ -71,26 +77,26 @@ func connect(c *mysql.Config) (*sqlx.DB, error) {
 	return db, nil
 }
 
-func (t *table) readTypes(ctx context.Context, name string) error {
+func (t *table) readTypes(ctx context.Context) error {
 	var found []struct{ Name, Type string }
 	err := t.db.SelectContext(ctx, &found, `SELECT COLUMN_NAME AS name, DATA_TYPE AS type
-		FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?`, name)
+		FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?`, t.name)
 	if err != nil {
-		return fmt.Errorf("read columns of %s: %w", name, err)
+		return fmt.Errorf("read columns of %s: %w", t.name, err)
 	}
 	for _, c := range found {
 		t.types[c.Name] = strings.ToLower(c.Type)
 	}
 	for _, c := range t.columns {
 		if t.types[c.des] == "" {
-			return fmt.Errorf("table %s has no column %s", name, c.des)
+			return fmt.Errorf("table %s has no column %s", t.name, c.des)
 		}
 	}
 	return nil
 }
 
 // write makes the two statements of an upsert.
-func (t *table) write(name string) {
+func (t *table) write() {
 	var set, where, names, values []string
 	for _, c := range t.columns {
 		names, values = append(names, quote(c.des)), append(values, "?")
@@ -99,8 +105,8 @@ func (t *table) write(name string) {
 	for _, k := range t.key {
 		where = append(where, quote(k)+" = ?")
 	}
-	t.update = fmt.Sprintf("UPDATE %s SET %s WHERE %s", quote(name), strings.Join(set, ", "), strings.Join(where, " AND "))
-	t.insert = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", quote(name), strings.Join(names, ", "), strings.Join(values, ", "))
+	t.update = fmt.Sprintf("UPDATE %s SET %s WHERE %s", quote(t.name), strings.Join(set, ", "), strings.Join(where, " AND "))
+	t.insert = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", quote(t.name), strings.Join(names, ", "), strings.Join(values, ", "))
 }
 
 // repair writes a row of the source; when it returns nil the row is committed. The same row twice does no harm.
@@ -137,6 +143,31 @@ func (t *table) repair(ctx context.Context, row map[string]any) error {
 	}
 	if _, err := t.db.ExecContext(ctx, t.insert, all...); err != nil {
 		return fmt.Errorf("insert: %w", err)
+	}
+	return nil
+}
+
+// remove deletes a row of the destination by its key; that it is gone already is just as well. To the server "Ada" may
+// equal "ada", and "1x" equals the number 1. So a text finds the row by an index, and then has to be the same text.
+func (t *table) remove(ctx context.Context, row map[string]any) error {
+	var where []string
+	var key []any
+	for _, k := range t.key {
+		if row[k] == nil {
+			return fmt.Errorf("%w: key column %s is missing or NULL", errRow, k)
+		}
+		v, err := bind(t.types[k], row[k])
+		if err != nil {
+			return fmt.Errorf("%w: column %s: %w", errRow, k, err)
+		}
+		where, key = append(where, quote(k)+" = ?"), append(key, v)
+		if _, ok := v.(string); ok {
+			where, key = append(where, "CAST(CONVERT("+quote(k)+" USING utf8mb4) AS BINARY) = ?"), append(key, v)
+		}
+	}
+	query := fmt.Sprintf("DELETE FROM %s WHERE %s", quote(t.name), strings.Join(where, " AND "))
+	if _, err := t.db.ExecContext(ctx, query, key...); err != nil {
+		return fmt.Errorf("delete: %w", err)
 	}
 	return nil
 }

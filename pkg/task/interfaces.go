@@ -35,6 +35,9 @@ type Pair interface {
 	// LogValue is a value of a batch as text for the log: bounded, and masked
 	// where the configuration says so.
 	LogValue(b *row.Batch, i, column int) string
+	// ReportValue is a value of a batch for a report: whole, nil for NULL, masked
+	// where the configuration says so.
+	ReportValue(b *row.Batch, i, column int) *string
 }
 
 // Work is the worker's side of the master.

@@ -12,11 +12,15 @@ type Line struct {
 	Kind    string   `json:"kind"`
 	Columns []string `json:"columns,omitempty"`
 	// Source and Destination are the values of the mapped columns by their source
-	// names, as the log shows them; nil is a row that is not there.
-	Source      map[string]string `json:"src,omitempty"`
-	Destination map[string]string `json:"des,omitempty"`
-	SQL         string            `json:"sql,omitempty"`
+	// names; nil is NULL, and no map at all a row that is not there.
+	Source      map[string]*string `json:"src,omitempty"`
+	Destination map[string]*string `json:"des,omitempty"`
+	SQL         string             `json:"sql,omitempty"`
 }
+
+// maxValuesBytes bounds the values of one row in a line: a line goes into one frame,
+// and JSON may take six bytes for one.
+const maxValuesBytes = 128 << 10
 
 // report hands a confirmed divergence to whoever wants it: row i of src, which is
 // nil for an orphan, and row j of des, -1 when it is missing.
@@ -35,13 +39,21 @@ func (w *Worker) report(p *reader, e event.Event, src *row.Batch, i int, des *ro
 }
 
 // values are the values of one row, nil when there is none.
-func values(p *reader, b *row.Batch, i int) map[string]string {
+func values(p *reader, b *row.Batch, i int) map[string]*string {
 	if b == nil || i < 0 {
 		return nil
 	}
-	all := map[string]string{}
+	all := map[string]*string{}
+	bytes := 0
 	for column, name := range p.Columns() {
-		all[name] = p.LogValue(b, i, column)
+		v := p.ReportValue(b, i, column)
+		if v != nil {
+			if bytes += len(*v); bytes > maxValuesBytes {
+				long := "… (too long for a report)"
+				v = &long
+			}
+		}
+		all[name] = v
 	}
 	return all
 }
