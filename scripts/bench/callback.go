@@ -51,8 +51,8 @@ func (w *world) callbacks(ctx context.Context) (_ []line, err error) {
 		answered = append(answered, s)
 	}
 	return []line{
-		rate("callback: rows repaired and seen so", "rows/s", repaired, "bare client, same receiver,", callbackLeast),
-		rate("callback: posts to who only answers", "posts/s", answered, "bare client, same receiver,", 0),
+		rate("callback: rows repaired and seen so", "rows/s", repaired, "bare client, same receiver", callbackLeast),
+		rate("callback: posts to who only answers", "posts/s", answered, "bare client, same receiver", 0),
 	}, nil
 }
 
@@ -111,7 +111,7 @@ func (w *world) deliver(ctx context.Context, r *receiver, path string, done func
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
 	var end time.Time
-	err = c.until(ctx, "the last callback", func() (ok bool, err error) {
+	err = c.until(ctx, "the last callback", statusEvery, func() (ok bool, err error) {
 		end, ok, err = done(c)
 		return ok, err
 	})

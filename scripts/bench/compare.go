@@ -59,8 +59,8 @@ func (w *world) compare(ctx context.Context) ([]line, error) {
 	}
 	return []line{
 		rate("compare: one task worker", "rows/s", one, "bare queries", bareLeast),
-		rate("compare: one task worker", "rows/s", singly, "row by row, as the original,", singlyLeast),
-		rate("compare: two task workers", "rows/s", two, "bare queries, one client,", 0),
+		rate("compare: one task worker", "rows/s", singly, "row by row as the original", singlyLeast),
+		rate("compare: two task workers", "rows/s", two, "bare queries of one client", 0),
 		{what: "memory: 4 processes, after that scan", got: megabytes(memory) + " resident"},
 	}, nil
 }
@@ -73,7 +73,7 @@ func (w *world) scanRate(ctx context.Context, workers int) (rows float64, memory
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
 	var end time.Time
-	err = c.until(ctx, "the end of the scan", func() (done bool, err error) {
+	err = c.until(ctx, "the end of the scan", fileEvery, func() (done bool, err error) {
 		end, done, err = c.cursorAt(strconv.Itoa(w.rows))
 		return done, err
 	})
@@ -241,4 +241,3 @@ func stream(ctx context.Context, st driver.Stmt, args []driver.NamedValue, take 
 		take(values)
 	}
 }
-

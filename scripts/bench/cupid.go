@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// pollEvery is how often is looked for what is waited for.
-	pollEvery = 10 * time.Millisecond
+	// fileEvery and statusEvery are how often is looked for what is waited for. A
+	// status costs the master about a millisecond, which would show in the figures.
+	fileEvery, statusEvery = 10 * time.Millisecond, 100 * time.Millisecond
 	// patience bounds each wait. It is waited out only when something is broken.
 	patience = 3 * time.Minute
 	stopTime = 10 * time.Second
@@ -80,7 +81,7 @@ func (w *world) start(ctx context.Context, config map[string]any) (_ *cupid, rea
 		return nil, ready, err
 	}
 	go func() { defer close(c.ended); _ = c.cmd.Wait() }()
-	err = c.until(ctx, "all workers to be ready", func() (bool, error) {
+	err = c.until(ctx, "all workers to be ready", fileEvery, func() (bool, error) {
 		s, err := c.status(ctx)
 		if err != nil || len(s.Workers) == 0 {
 			return false, nil //nolint:nilerr // it has not got that far yet
@@ -114,11 +115,11 @@ func (c *cupid) stop() error {
 	}
 }
 
-// until waits until ok.
-func (c *cupid) until(ctx context.Context, what string, ok func() (bool, error)) error {
+// until waits until ok, which is asked every so often.
+func (c *cupid) until(ctx context.Context, what string, every time.Duration, ok func() (bool, error)) error {
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		switch done, err := ok(); {

@@ -42,7 +42,7 @@ func frames(ctx context.Context, rounds int) ([]line, error) {
 	first.target, first.met = "≥ "+thousands(framesLeast)+"/s", pipelined.got() >= framesLeast
 	second := rate("ipc: round trips of 1 KB", "/s", trips, "bytes alone", 0)
 	second.got = fmt.Sprintf("%.1f µs", 1e6/trips.got())
-	second.limit = fmt.Sprintf("bytes alone %.1f µs", 1e6/trips.limit())
+	second.limit = fmt.Sprintf("bytes alone: %.1f µs", 1e6/trips.limit())
 	return []line{first, second}, nil
 }
 

@@ -20,7 +20,7 @@ type line struct {
 // rate is the line of a rate against a limit. A least of 0 is no target.
 func rate(what, unit string, all samples, limit string, least float64) line {
 	l := line{
-		what: what, got: thousands(all.got()) + " " + unit, limit: limit + " " + thousands(all.limit()),
+		what: what, got: thousands(all.got()) + " " + unit, limit: limit + ": " + thousands(all.limit()),
 		ratio: fmt.Sprintf("%.2f", all.ratio()),
 	}
 	if all.ratio() >= 10 {

@@ -53,7 +53,7 @@ func (w *world) idle(ctx context.Context) (_ []line, err error) {
 	return []line{
 		{
 			what: "idle: memory of master and 3 workers", got: megabytes(after.rss) + " resident (RSS)",
-			limit:  "shared pages counted once " + megabytes(after.pss),
+			limit:  "shared pages once (PSS): " + megabytes(after.pss),
 			target: "RSS < " + megabytes(idleBytes), met: after.rss < idleBytes,
 		},
 		{
