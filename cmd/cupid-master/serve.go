@@ -33,6 +33,10 @@ type master struct {
 	mu      sync.Mutex // guards all below
 	setup   *setup
 	reports map[int]json.RawMessage
+	// awaited is how many workers have not answered the last question yet, and
+	// answered is closed when all have.
+	awaited  int
+	answered chan struct{}
 	readied map[int]bool // slots that were ready once
 	told    bool         // systemd knows that we are ready
 }
@@ -213,7 +217,7 @@ func (m *master) Ready(slot int, generation uint64) {
 	m.readied[slot] = true
 	if !m.told && len(m.readied) == m.setup.config.WorkerNumber {
 		m.told = true
-		m.log.Info().Dur("took", time.Since(m.since)).Msg("all workers are ready")
+		m.log.Info().Int64("tookMillisecond", time.Since(m.since).Milliseconds()).Msg("all workers are ready")
 		notifySystemd("READY=1")
 	}
 }
@@ -227,6 +231,10 @@ func (m *master) Message(slot int, generation uint64, env ipc.Envelope) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.reports[slot] = env.Body
+		m.awaited--
+		if m.awaited == 0 {
+			close(m.answered)
+		}
 		return
 	}
 	m.router.Message(slot, generation, env)
@@ -237,18 +245,38 @@ func (m *master) Gone(slot int, generation uint64, reason string, drained bool) 
 	m.router.Gone(slot, generation, reason, drained)
 }
 
-// reportEvery is how often the workers are asked for their status.
-const reportEvery = time.Second
+// reportWait is how long the workers have to say how they are; one that is busy is
+// shown as it was when it answered last.
+const reportWait = 300 * time.Millisecond
 
-// tellTimes asks the workers for their status and tells the manager their memory.
-func (m *master) tellTimes(ctx context.Context) {
-	last := time.Now()
-	for pause(ctx, reportEvery) {
-		_ = m.pool.Broadcast(ipc.Envelope{Type: ipc.TypeStatus})
-		if time.Since(last) >= router.MemoryEvery {
-			last = time.Now()
-			m.tellMemory()
+// askWorkers brings the workers' reports up to date.
+func (m *master) askWorkers(ctx context.Context) {
+	answered := make(chan struct{})
+	m.mu.Lock()
+	m.awaited, m.answered = 0, answered
+	for _, s := range m.pool.Status() {
+		if m.pool.Send(s.Slot, ipc.Envelope{Type: ipc.TypeStatus}) == nil {
+			m.awaited++
 		}
+	}
+	none := m.awaited == 0
+	m.mu.Unlock()
+	if none {
+		return
+	}
+	t := time.NewTimer(reportWait)
+	defer t.Stop()
+	select {
+	case <-answered:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// tellTimes tells the manager the memory of all.
+func (m *master) tellTimes(ctx context.Context) {
+	for pause(ctx, router.MemoryEvery) {
+		m.tellMemory()
 	}
 }
 
@@ -272,6 +300,7 @@ func (m *master) tellMemory() {
 func (m *master) answer(ctx context.Context, request string) (any, error) {
 	switch request {
 	case ipc.TypeStatus:
+		m.askWorkers(ctx)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		reports := map[int]json.RawMessage{}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ const callbackConns = 1
 
 // callback builds the callback worker.
 func (w *worker) callback(ctx context.Context) (func(context.Context) error, func() error, error) {
+	debug.SetGCPercent(batchGCPercent)
 	collector, err := w.collector()
 	if err != nil {
 		return nil, nil, err

@@ -104,17 +104,27 @@ func work(ctx context.Context) error {
 	w.log = file.Logger().With().Str("worker", w.welcome.Role).Int("slot", w.welcome.Slot).Logger()
 	w.session = ipc.NewSession(joined)
 	w.session.ReopenLogs = func() { _ = file.Reopen() }
-	w.session.RSSBytes = func() int64 {
-		n, err := process.RSSBytes(os.Getpid())
-		if err != nil {
-			return 0
-		}
-		return n
-	}
+	w.session.RSSBytes = memory()
 	w.log.Info().Str("build", ipc.Build).Int("pid", os.Getpid()).Uint64("generation", w.welcome.Generation).Msg("worker starts")
 	err = w.role(ctx, joined)
 	w.log.Info().Err(err).Msg("worker ends")
 	return err
+}
+
+// memory reads the memory of this process with every tenth beat: an idle worker has
+// little else to do, and the manager logs it every ten seconds.
+func memory() func() int64 {
+	var last int64
+	beats := 0
+	return func() int64 {
+		if beats%10 == 0 {
+			if n, err := process.RSSBytes(os.Getpid()); err == nil {
+				last = n
+			}
+		}
+		beats++
+		return last
+	}
 }
 
 func (w *worker) processName() string {

@@ -50,6 +50,7 @@ type Router struct {
 	log  zerolog.Logger
 	send Sender
 	role func(slot int) string
+	kept chan struct{} // one: something could not be sent
 
 	mu     sync.Mutex // guards all below
 	ready  map[int]bool
@@ -85,7 +86,7 @@ type Counts struct {
 // worker starts.
 func New(log zerolog.Logger, role func(slot int) string) *Router {
 	return &Router{
-		log: log, role: role, ready: map[int]bool{}, unsent: map[int][]ipc.Envelope{},
+		log: log, role: role, kept: make(chan struct{}, 1), ready: map[int]bool{}, unsent: map[int][]ipc.Envelope{},
 		hand: map[string]inHand{}, events: map[uint64]*undelivered{},
 	}
 }
@@ -98,17 +99,34 @@ func (r *Router) Run(ctx context.Context) error {
 	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
 	for {
+		tick.Stop() // an idle router sleeps
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-r.kept:
 		}
-		r.mu.Lock()
-		for slot := range r.unsent {
-			r.resend(slot)
+		tick.Reset(retryEvery)
+		for left := true; left; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+			left = r.resendAll()
 		}
-		r.mu.Unlock()
 	}
+}
+
+// resendAll sends what workers did not take before, and reports whether some of it
+// is still left.
+func (r *Router) resendAll() (left bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for slot := range r.unsent {
+		r.resend(slot)
+		left = left || len(r.unsent[slot]) > 0
+	}
+	return left
 }
 
 // Counts is what the router knows at this moment.

@@ -37,6 +37,10 @@ func (r *Router) sendSlot(slot int, typ string, body any) {
 // and Gone then takes back what it had.
 func (r *Router) to(slot int, env ipc.Envelope) {
 	r.unsent[slot] = append(r.unsent[slot], env)
+	select {
+	case r.kept <- struct{}{}:
+	default:
+	}
 	r.resend(slot)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/maphash"
+	"slices"
 	"strconv"
 )
 
@@ -58,6 +59,7 @@ type Batch struct {
 	stride  int
 	arena   []byte
 	ends    []int
+	rows    int // how many are expected
 	seed    maphash.Seed
 	heads   []int32 // hash table over the rows' keys: 1 + the row, 0 for none
 	next    []int32 // the next row with the same slot
@@ -80,7 +82,8 @@ func NewBatch(m *Mapping, side Side, capacityRows int) *Batch {
 		codecs: m.codecs[side],
 		side:   side,
 		stride: stride,
-		arena:  make([]byte, 0, capacityRows*stride*8),
+		rows:   capacityRows,
+		arena:  make([]byte, 0, min(capacityRows, sampleRows)*stride*16),
 		ends:   make([]int, 0, capacityRows*stride),
 		seed:   maphash.MakeSeed(),
 	}
@@ -101,7 +104,24 @@ func (b *Batch) Append(id driver.Value, keys, cells []driver.Value) error {
 		return err
 	}
 	b.indexed = false
+	if b.Len() == sampleRows {
+		b.reserve()
+	}
 	return nil
+}
+
+const (
+	// sampleRows is after how many rows their length is taken for that of the rest.
+	sampleRows      = 32
+	maxReserveBytes = 8 << 20
+)
+
+// reserve makes room for the rows that are still expected.
+func (b *Batch) reserve() {
+	room := (b.rows - sampleRows) * len(b.arena) / sampleRows * 9 / 8
+	if room > 0 {
+		b.arena = slices.Grow(b.arena, min(room, maxReserveBytes))
+	}
 }
 
 func (b *Batch) append(id driver.Value, keys, cells []driver.Value) error {
