@@ -23,6 +23,24 @@
 // one row and the number of spans logarithmic in the age of the oldest transaction.
 // An account that may not read information_schema.innodb_trx has a fixed age instead.
 //
+// # Sweep
+//
+// A sweep goes over a whole table in chunks of the join key, from the smallest to the
+// greatest, each to be compared by a checksum; a task worker reads the rows of those that
+// differ. Chunks have no gap between them and the last has no upper bound, so that all
+// rows of either side are in one. Where the sides have no common order of keys, ranges of
+// the source's ids take the place of those of keys.
+//
+// A pass is spread over its interval by the number of rows that are expected; one that
+// is late goes as fast as it must. Before a chunk is cut the load on both servers is
+// looked at: while more threads run or a replica lags more than is allowed, the
+// sweep waits. The size of chunks follows from what the last ones took, with 0.5 s as
+// the target.
+//
+// Scans go first: a chunk of a sweep is given only when no scan has one to give, and
+// sweeps never have more than half of what the task workers have room for. In a run
+// with -once only sweeps run, without pauses and with all the room.
+//
 // # Failures
 //
 // The state of all lanes is one cache file, written after a cursor has moved. A

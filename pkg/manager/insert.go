@@ -57,6 +57,9 @@ func (p *insertScan) begin(ctx context.Context) ([]*look, error) {
 	if err != nil {
 		return nil, err
 	}
+	if found && len(p.state.Late) == 0 && p.state.Cursor != nil && *p.state.Cursor == head {
+		return nil, nil // nothing is new, and nothing is waited for
+	}
 	if err := p.readClock(ctx); err != nil {
 		return nil, err
 	}

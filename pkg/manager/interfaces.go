@@ -23,7 +23,7 @@ type Clock struct {
 
 // Source is the source table of one pair. Its methods may be called by several
 // goroutines, one for each scan of the pair. Every error is taken for a passing
-// one and tried again.
+// one and tried again; only a run with -once gives up, see Definite.
 type Source interface {
 	// Clock reads the server's clock and its oldest transaction.
 	Clock(ctx context.Context) (Clock, error)

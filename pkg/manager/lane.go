@@ -162,6 +162,9 @@ func (l *lane) plan(ctx context.Context) {
 		}
 		l.crashed = l.crashed[1:]
 	}
+	if l.over() {
+		return
+	}
 	if len(l.looks) == 0 && !time.Now().Before(l.nextPass) {
 		l.nextPass = time.Now().Add(l.interval)
 		if !l.owner.Owns(l.pair) {

@@ -211,7 +211,7 @@ func (m *Manager) Run(ctx context.Context) error {
 
 // dispatch gives chunks to the master as it asks for them.
 func (m *Manager) dispatch(ctx context.Context) error {
-	tick := time.NewTicker(500 * time.Millisecond)
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for ; ; m.config.Step() {
 		c, ok := m.next(ctx, tick.C)
@@ -268,7 +268,7 @@ func (m *Manager) keepSaved(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		err := m.ledger.save()
+		err := m.ledger.keep()
 		if err != nil && !failing {
 			m.config.Log.Error().Err(err).Msg("cursors could not be written; tried again until it works, and scans repeat what is not written")
 			m.config.Alerts.Alert("cursors not written", err.Error())

@@ -43,8 +43,9 @@ type source struct {
 	past    []*line // versions that others have taken the place of
 	open    map[*tx]bool
 	ops     map[string]int
-	byRow   bool  // the mode of its sweep
-	guess   int64 // of its number of rows
+	byID    []*line // lines in order; nil when it has changed
+	byRow   bool    // the mode of its sweep
+	guess   int64   // of its number of rows
 	threads int
 	lag     time.Duration
 	noLag   bool // the account may not see it
@@ -92,6 +93,7 @@ func (t *tx) commit() {
 		}
 		l.commit = time.Now()
 		t.s.lines[l.id] = l
+		t.s.byID = nil
 		t.s.counter = max(t.s.counter, l.id)
 	}
 	delete(t.s.open, t)
@@ -129,17 +131,24 @@ func (s *source) remove(ids ...int64) {
 		if l, ok := s.lines[id]; ok {
 			l.deleted = true
 			delete(s.lines, id)
+			s.byID = nil
 		}
 	}
 }
 
 // sorted are the rows that everybody sees, in the order of a scan.
 func (s *source) sorted(scan chunk.Scan) []*line {
+	if scan != chunk.Update && s.byID != nil {
+		return s.byID
+	}
 	var all []*line
 	for _, l := range s.lines {
 		all = append(all, l)
 	}
 	slices.SortFunc(all, func(a, b *line) int { return order(scan, a, b) })
+	if scan != chunk.Update {
+		s.byID = all
+	}
 	return all
 }
 
@@ -180,11 +189,18 @@ func at(p chunk.Position) *line {
 // within are the rows that a chunk covers now.
 func (s *source) within(c chunk.Chunk) []*line {
 	var in []*line
+	var after, upTo *line
+	if c.After != nil {
+		after = at(*c.After)
+	}
+	if !c.Open {
+		upTo = at(c.UpTo)
+	}
 	for _, l := range s.sorted(c.Scan) {
 		switch {
-		case c.After != nil && order(c.Scan, l, at(*c.After)) <= 0:
+		case after != nil && order(c.Scan, l, after) <= 0:
 		case c.From != "" && l.value < number(c.From):
-		case !c.Open && order(c.Scan, l, at(c.UpTo)) > 0:
+		case upTo != nil && order(c.Scan, l, upTo) > 0:
 		default:
 			in = append(in, l)
 		}

@@ -119,9 +119,10 @@ type SetAside struct {
 
 // ledger is the state that all lanes share. It is written as a whole.
 type ledger struct {
-	mu      sync.Mutex // guards state and changed
+	mu      sync.Mutex // guards state, changed and drifted
 	state   State
 	changed bool
+	drifted time.Time  // since when only watermarks have changed; zero when none has
 	saving  sync.Mutex // one save at a time, in order
 	cursors Cursors
 }
@@ -168,8 +169,12 @@ func (l *ledger) setUpdate(pair string, s UpdateState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.Late = slices.Clone(s.Late)
+	if l.state.Update[pair].Watermark.IsZero() {
+		l.changed = true
+	} else if l.drifted.IsZero() {
+		l.drifted = time.Now()
+	}
 	l.state.Update[pair] = s
-	l.changed = true
 }
 
 func (l *ledger) sweep(pair string) SweepState {
@@ -211,13 +216,28 @@ func (l *ledger) snapshot() State {
 	}
 }
 
+// driftFor is how long a watermark that moved may wait to be written. An older one
+// only has more of the same times looked at again, and it moves with every pass.
+const driftFor = 5 * time.Second
+
+// keep writes the state when that is due.
+func (l *ledger) keep() error {
+	l.mu.Lock()
+	due := l.changed || !l.drifted.IsZero() && time.Since(l.drifted) >= driftFor
+	l.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return l.save()
+}
+
 // save writes the state when it has changed since the last save.
 func (l *ledger) save() error {
 	l.saving.Lock()
 	defer l.saving.Unlock()
 	l.mu.Lock()
-	changed := l.changed
-	l.changed = false
+	changed := l.changed || !l.drifted.IsZero()
+	l.changed, l.drifted = false, time.Time{}
 	l.mu.Unlock()
 	if !changed {
 		return nil

@@ -78,11 +78,10 @@ func (s *sweepScan) due() time.Time {
 	if s.once || !s.complete() {
 		return now
 	}
-	due, latest := s.state.Begun.Add(s.pair.SweepInterval), now.Add(s.pair.SweepInterval)
-	if due.After(latest) { // the clock was put back
-		return latest
+	if s.state.Begun.After(now) { // the clock was put back
+		s.state.Begun = now
 	}
-	return due
+	return s.state.Begun.Add(s.pair.SweepInterval)
 }
 
 func (s *sweepScan) begin(ctx context.Context) ([]*look, error) {
@@ -107,7 +106,6 @@ func (s *sweepScan) begin(ctx context.Context) ([]*look, error) {
 	if s.state.Run = ""; s.once {
 		s.state.Run = s.run
 	}
-	s.goOn = true // what is unfinished from here on is this run's
 	s.start(s.state, estimated)
 	s.keep()
 	s.show()
@@ -161,7 +159,7 @@ func (s *sweepScan) look() *look {
 		s.keep()
 		s.show()
 		f := s.state.Found
-		s.lane.log.Info().Uint32("pass", s.state.Pass).Dur("took", s.state.Ended.Sub(s.state.Begun)).Int64("rows", f.Rows).
+		s.lane.log.Info().Uint32("pass", s.state.Pass).Int64("tookMillisecond", s.state.Ended.Sub(s.state.Begun).Milliseconds()).Int64("rows", f.Rows).
 			Int64("missing", f.Missing).Int64("different", f.Different).Int64("orphans", f.Orphans).Msg("sweep is complete")
 	}
 	return k

@@ -3,7 +3,9 @@ package manager_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -28,7 +30,9 @@ type store struct {
 func (s *store) Load() (manager.State, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state, nil
+	state := s.state
+	state.Sweep = maps.Clone(state.Sweep) // what was loaded is the manager's
+	return state, nil
 }
 
 func (s *store) Save(state manager.State) error {
@@ -137,6 +141,7 @@ func (w *world) once(run string) {
 
 // lastTold is the progress that was told last, and how often it was told.
 func (w *world) lastTold() ([]manager.SweepProgress, int) {
+	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.told) == 0 {
@@ -249,6 +254,12 @@ func (w *world) sweep(s *source, d time.Duration) []chunk.Chunk {
 	return chunks
 }
 
+// ahead asks for more chunks than a sweep gets of one task worker before they are taken.
+func (w *world) ahead() {
+	w.m.Demand(16)
+	w.wanted += 16
+}
+
 // broke reports a chunk as not compared.
 func (w *world) broke(c chunk.Chunk) {
 	w.m.Done(chunk.Result{Chunk: c.ID, Pair: c.Pair, Error: "no connection"})
@@ -293,4 +304,10 @@ func same(t *testing.T, got, want []int64) {
 	if !slices.Equal(got, want) {
 		t.Errorf("looked at %v, want %v", got, want)
 	}
+}
+
+// inBubbleNamed is inBubble in a subtest.
+func inBubbleNamed(t *testing.T, what string, once bool, f func(w *world)) {
+	t.Helper()
+	t.Run(what+"/"+strconv.FormatBool(once), func(t *testing.T) { inBubble(t, f) })
 }
