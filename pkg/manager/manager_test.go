@@ -172,7 +172,7 @@ func TestStepsAreMadeWhileThereIsNothingToDo(t *testing.T) {
 		t := w.t
 		w.inserts("orders", newSource())
 		w.start()
-		pass(t, 10*time.Second)
+		pass(t, 10*time.Second+time.Millisecond)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.steps < 10 {
