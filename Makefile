@@ -14,10 +14,10 @@ MODULES := scripts/schema
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race fuzz bench e2e lint vuln fmt schema check clean
+.PHONY: help build demo test race fuzz bench bench-sweep e2e lint vuln fmt schema check clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/cupid-master and bin/cupid-worker
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -40,6 +40,9 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 
 bench: build ## measure, each against a limit in the same run
 	scripts/bench.sh
+
+bench-sweep: build ## measure whole sweeps of a million rows, against the bare queries in the same run
+	scripts/bench-sweep.sh
 
 lint: $(GOLANGCI) ## run the linters
 	$(GOLANGCI) run ./...

@@ -37,6 +37,13 @@ func TestBadInputIsRefusedWithItsPlace(t *testing.T) {
 		"log dir not a dir":   {func(r *rig) { r.config["logDir"] = r.path + "/log" }, 78, []string{"logDir"}},
 		"cache dir not a dir": {func(r *rig) { r.with("cacheFilePath", r.path+"/cache") }, 78, []string{"cacheFilePath"}},
 		"worker missing":      {func(r *rig) { r.extra = []string{"-worker", "/nonexistent/cupid-worker"} }, 78, []string{"/nonexistent/cupid-worker"}},
+		"worker of another version": {func(r *rig) {
+			path := filepath.Join(r.dir, "old-worker")
+			if err := os.WriteFile(path, []byte("#!/bin/sh\necho '{\"protocol\":99,\"build\":\"v9\"}'\n"), 0o700); err != nil {
+				r.t.Fatal(err)
+			}
+			r.extra = []string{"-worker", path}
+		}, 78, []string{"99", "old-worker"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

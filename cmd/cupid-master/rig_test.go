@@ -48,11 +48,17 @@ const table = `(
 // watches them closely.
 func newRig(tb testing.TB) *rig {
 	tb.Helper()
-	dir := tb.TempDir()
+	dir, err := os.MkdirTemp("", "cupid-e2e-") //nolint:usetesting // the parent of TempDir is closed to the user nobody
+	if err != nil {
+		tb.Fatal(err)
+	}
 	r := &rig{t: tb, src: mariadbtest.New(tb), des: mariadbtest.New(tb), dir: dir, path: filepath.Join(dir, "cupid.json")}
 	tb.Cleanup(func() {
 		if tb.Failed() {
 			r.dumpLogs()
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			tb.Error(err)
 		}
 	})
 	r.src.Exec(tb, "CREATE TABLE user "+table)

@@ -53,7 +53,7 @@ func TestResize(t *testing.T) {
 }
 
 func TestResizeComesToRestAtTheTarget(t *testing.T) {
-	for _, perRow := range []time.Duration{20 * time.Microsecond, 100 * time.Microsecond, 400 * time.Microsecond} {
+	for _, perRow := range []time.Duration{60 * time.Microsecond, 100 * time.Microsecond, 400 * time.Microsecond} {
 		rows := manager.StartRows
 		for range 20 {
 			rows = manager.Resize(rows, rows, int((time.Duration(rows) * perRow).Milliseconds()))

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const mostMemory = 100_000_000
+
+// rounds are what was measured of one thing; one outcome and unit a round.
+type rounds struct {
+	outcomes []outcome
+	units    []time.Duration
+}
+
+func (r *rounds) add(o outcome, unit time.Duration) {
+	r.outcomes, r.units = append(r.outcomes, o), append(r.units, unit)
+}
+
+func (r *rounds) median(of func(o outcome) float64) float64 {
+	values := make([]float64, len(r.outcomes))
+	for i, o := range r.outcomes {
+		values[i] = of(o)
+	}
+	return middle(values)
+}
+
+// ratio is the median of the rounds' ratios: what disturbs a round disturbs its unit too.
+func (r *rounds) ratio() float64 {
+	values := make([]float64, len(r.outcomes))
+	for i, o := range r.outcomes {
+		values[i] = o.took.Seconds() / r.units[i].Seconds()
+	}
+	return middle(values)
+}
+
+func middle(values []float64) float64 {
+	slices.Sort(values)
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+}
+
+// measure fills a schema's tables and measures all of its cases, a round after the other.
+func (w *world) measure(ctx context.Context, s schema) ([]line, error) {
+	if w.only != "" {
+		s.cases = slices.DeleteFunc(slices.Clone(s.cases), func(c sweepCase) bool { return !strings.Contains(c.name, w.only) })
+		if len(s.cases) == 0 {
+			return nil, nil
+		}
+	}
+	if err := w.fill(ctx, s); err != nil {
+		return nil, err
+	}
+	bounds, err := w.bounds(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("cut chunks: %w", err)
+	}
+	expected := make([]map[string]string, len(s.cases))
+	for i, c := range s.cases {
+		if expected[i], err = w.planted(ctx, s, c); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	var unit, one, two rounds
+	cases := make([]rounds, len(s.cases))
+	for n := range w.rounds {
+		w.progress(fmt.Sprintf("%s: round %d of %d", s.table, n+1, w.rounds))
+		u, err := w.unit(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		unit.add(outcome{took: u}, u)
+		for connections, r := range map[int]*rounds{1: &one, 2: &two} {
+			took, err := w.chunks(ctx, s, bounds, connections)
+			if err != nil {
+				return nil, fmt.Errorf("bare chunk queries: %w", err)
+			}
+			r.add(outcome{took: took}, u)
+		}
+		for i, c := range s.cases {
+			// The unit of each case is taken right before it: the machine may not be as idle in a minute.
+			u, err := w.unit(ctx, s)
+			if err != nil {
+				return nil, err
+			}
+			unit.add(outcome{took: u}, u)
+			o, err := w.sweep(ctx, s, c, expected[i])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name, err)
+			}
+			cases[i].add(o, u)
+		}
+	}
+	rows := w.rows / s.part
+	lines := []line{
+		bareLine("one bare query a side: the unit", s.table, rows, &unit),
+		bareLine("bare chunk queries, 1 connection", s.table, rows, &one),
+		bareLine("bare chunk queries, 2 connections: the limit", s.table, rows, &two),
+	}
+	for i, c := range s.cases {
+		lines = append(lines, caseLine(c, s.table, rows, &cases[i]))
+	}
+	return append(lines, w.others(ctx, s, unit.units[len(unit.units)-1])...), nil
+}
