@@ -270,8 +270,8 @@ func (r *rig) eventually(what string, ok func() bool) {
 	eventually(r.t, what, ok)
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -280,7 +280,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("not within %s: %s", patience, what)
+			tb.Fatalf("not within %s: %s", patience, what)
 		}
 	}
 }

@@ -37,8 +37,8 @@ type master struct {
 	// answered is closed when all have.
 	awaited  int
 	answered chan struct{}
-	readied map[int]bool // slots that were ready once
-	told    bool         // systemd knows that we are ready
+	readied  map[int]bool // slots that were ready once
+	told     bool         // systemd knows that we are ready
 }
 
 // serve runs in the foreground until a signal or the stop command.
