@@ -38,7 +38,7 @@ const (
 	TypeDemand      = "demand"       // R→M how much work is asked for
 	TypeChunk       = "chunk"        // M→R→T one chunk
 	TypeDone        = "done"         // T→R→M a chunk is done, all of its events acknowledged
-	TypeChunkFailed = "chunk-failed" // T→R→M, or R→M for a worker that died: a chunk is not done
+	TypeChunkFailed = "chunk-failed" // R→M workers died with this chunk in hand: halve it
 	TypeEvents      = "events"       // T→R→C confirmed divergences
 	TypeEventsAck   = "events-ack"   // C→R→T they are on disk
 	TypeAlert       = "alert"        // any→R→C something an operator should be told

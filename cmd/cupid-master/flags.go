@@ -10,8 +10,9 @@ import (
 const usage = `cupid finds rows that replication has lost or changed, and calls back until they are right.
 
   cupid-master -config FILE             run in the foreground
-  cupid-master -config FILE -check      test the configuration, the databases and the URLs, say in
-                                        words what would be done, and change nothing (also -t)
+  cupid-master -config FILE -check      test the configuration, the databases and the form of the
+                                        URLs, say in words what would be done, change nothing and
+                                        call nobody (also -t)
   cupid-master -config FILE -dry-run    run, and call nobody; its cursors are kept apart
   cupid-master -config FILE -once       compare all rows of all pairs once, tell, and end; beside a
                                         running cupid only with -dry-run, which has files of its own

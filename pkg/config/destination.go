@@ -28,7 +28,7 @@ type Destination struct {
 	Columns Columns `json:"columns"`
 	// Time zone of those who write DATETIME columns, as MySQL knows it: +08:00, Asia/Shanghai or SYSTEM. Default the server's own.
 	TimeZone string `json:"timeZone,omitempty"`
-	// Columns of the source, out of columns and byColumn, whose values are never logged. Default none.
+	// Columns of the source, out of columns and byColumn, whose differing values are logged as ***. Default none. The key of a row is logged all the same.
 	MaskColumns []string `json:"maskColumns,omitempty"`
 	// Who is called when a row diverges. Required.
 	CallbackNotification CallbackNotification `json:"callbackNotification"`
@@ -49,7 +49,7 @@ type CallbackNotification struct {
 	Secret Secrets `json:"secret,omitempty"`
 	// Whether all values in the body are strings, as the original sent them under older PHP. Default false.
 	ValuesAsString bool `json:"valuesAsString"`
-	// How long the receiver has to repair a row that it accepted, before the row is compared again, in seconds. Default 5, at most 86400; 0 compares at once.
+	// How long the receiver has to repair a row that it accepted, before the row is compared again, in seconds. Default 5, at most 86400; at least settleMillisecond passes.
 	RepairGraceSecond int `json:"repairGraceSecond"`
 	// Longest wait between two attempts, in seconds; the first is about one second, and it doubles. Default 300, from 1 to 86400.
 	RetryMaxSecond int `json:"retryMaxSecond"`
