@@ -24,6 +24,7 @@ import (
 type fake struct {
 	order   supervisor.Order
 	near    net.Conn  // the master's end
+	far     net.Conn  // the worker's end, for what is no frame
 	conn    *ipc.Conn // the worker's end
 	signals chan os.Signal
 	killed  chan struct{}
@@ -31,6 +32,7 @@ type fake struct {
 	done    chan struct{}
 	err     error
 	config  json.RawMessage
+	lingers time.Duration // how long its end of the connection outlives it
 }
 
 // script is what a fake does; its result is the exit code.
@@ -67,8 +69,12 @@ func (f *fake) live(run script) {
 		err = errors.New("signal: killed")
 	}
 	f.err = err
-	_ = f.conn.Close()
+	if f.lingers == 0 {
+		_ = f.conn.Close()
+	}
 	close(f.done)
+	<-time.After(f.lingers)
+	_ = f.conn.Close()
 }
 
 func (f *fake) send(typ string, body any) {
@@ -229,7 +235,7 @@ func (w *world) start(_ context.Context, order supervisor.Order) (supervisor.Chi
 	}
 	near, far := net.Pipe()
 	f := &fake{
-		order: order, near: near, conn: ipc.NewConn(far, ipc.Options{Peer: "master", WriteTimeout: time.Hour}),
+		order: order, near: near, far: far, conn: ipc.NewConn(far, ipc.Options{Peer: "master", WriteTimeout: time.Hour}),
 		signals: make(chan os.Signal, 10), killed: make(chan struct{}), done: make(chan struct{}),
 	}
 	w.mu.Lock()

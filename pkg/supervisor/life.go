@@ -220,10 +220,16 @@ func (p *Pool) kill(s *slot, reason string, first os.Signal, wait time.Duration)
 // lost: nothing more can be received from a worker.
 func (p *Pool) lost(s *slot, w *worker, err error) {
 	w.lost = true
+	ended := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 	switch {
 	case w.exited:
+		// A frame cut off or broken is told of whichever is seen first, it or the exit; that the wait after death
+		// has ended is no fault.
+		if !ended && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, ipc.ErrClosed) {
+			w.blame(err.Error())
+		}
 		p.gone(s)
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), s.state == Killing:
+	case ended, s.state == Killing:
 		// It is about to exit, or has: the end of the connection is seen first. Stacks of a crash take a moment more.
 		p.enter(s, Killing, p.config.QuitTimeout)
 	default:

@@ -193,6 +193,33 @@ func TestNonsenseIsAnsweredByReplacement(t *testing.T) {
 	}
 }
 
+func TestFrameCutOffIsTheReasonWhicheverEndIsSeenFirst(t *testing.T) {
+	const moment = 50 * time.Millisecond
+	for name, end := range map[string]func(f *fake){
+		"exit":       func(f *fake) { f.lingers = moment },
+		"connection": func(f *fake) { _ = f.far.Close(); <-time.After(moment) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1, func(order supervisor.Order) script {
+					if order.Generation > 1 {
+						return good
+					}
+					return func(f *fake) int {
+						_, _ = f.far.Write([]byte("\x00\x00\x10\x00{"))
+						end(f)
+						return 0
+					}
+				}, nil)
+				pass(2 * time.Second)
+				w.want("states", w.states(), "0.2 ready")
+				w.want("last exit", w.pool.Status()[0].LastExit,
+					"receive from cupid: task worker 0 (slot 0): read frame, 1 of 4096 bytes: unexpected EOF (exit status 0)")
+			})
+		})
+	}
+}
+
 func TestHungWorkerIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, func(order supervisor.Order) script {
