@@ -1,0 +1,135 @@
+package main_test
+
+import (
+	"encoding/json"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// killAll kills the master and all workers, as a power cut would end them.
+func (m *run) killAll() {
+	m.t.Helper()
+	s, err := m.rig.status()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, w := range s.Workers {
+		_ = syscall.Kill(w.Pid, syscall.SIGKILL) // which may have ended
+	}
+	m.kill()
+	m.rig.noneLeft()
+}
+
+// pairReport is what the callback worker says of the rig's pair.
+type pairReport struct {
+	Depth        int    `json:"depth"`
+	Attempts     uint64 `json:"attempts"`
+	Failed       uint64 `json:"failed"`
+	HealedItself uint64 `json:"healedItself"`
+}
+
+// pair is the report on the rig's one pair; ok is false while there is none.
+func (r *rig) pair() (p pairReport, ok bool) {
+	s, err := r.status()
+	if err != nil {
+		return p, false
+	}
+	var pairs map[string]pairReport
+	if json.Unmarshal(s.Reports["1"], &pairs) != nil {
+		return p, false
+	}
+	for _, p = range pairs {
+		return p, true
+	}
+	return p, false
+}
+
+// cursor reports whether the insert scan has passed an id.
+func (r *rig) cursor(id string) bool {
+	return strings.Contains(strings.ReplaceAll(r.state(), " ", ""), `"cursor":"`+id+`"`)
+}
+
+// The cursor has passed rows whose callbacks all fail, and all processes are killed:
+// what was acknowledged is on disk.
+func TestG1AcknowledgedEventsSurviveTheKillOfAll(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.with("update", false)
+	r.receiver.then(func(call) int { return 500 })
+	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_300")
+	m := r.start()
+	r.eventually("the cursor is past all rows", func() bool { return r.cursor("300") })
+	m.killAll()
+	r.receiver.then(r.repair)
+	r.start()
+	r.eventually("tables equal", func() bool { return r.differing() == 0 })
+}
+
+// A chunk is in hand, its rows are suspects, and all processes are killed: the cursor
+// has not passed them.
+func TestG1SuspectsSurviveTheKillOfAll(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.with("update", false)
+	r.config["settleMillisecond"] = 600_000
+	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_300")
+	m := r.start()
+	r.eventually("they are suspects", func() bool { return strings.Contains(r.taskReport(), `"suspects":300`) })
+	m.killAll()
+	r.config["settleMillisecond"] = 100
+	r.start()
+	r.eventually("tables equal", func() bool { return r.differing() == 0 })
+}
+
+// A row changes between two attempts, and another one heals: the next attempt sends
+// what the row is now, and the healed one is sent no more.
+func TestG4NothingStaleIsSent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.with("update", false)
+	var refused atomic.Int32
+	r.receiver.then(func(call) int { refused.Add(1); return 503 })
+	r.src.Exec(t, "INSERT INTO user (number, name) VALUES (1, 'old'), (2, 'heals')")
+	r.start()
+	r.eventually("both were refused", func() bool { return refused.Load() >= 2 })
+	r.src.Exec(t, "UPDATE user SET name = 'new' WHERE number = 1")
+	r.des.Exec(t, "INSERT INTO user SELECT * FROM "+r.src.Name+".user WHERE number = 2")
+	r.receiver.then(r.repair)
+	before := len(r.receiver.all())
+	r.eventually("tables equal", func() bool { return r.differing() == 0 })
+	r.eventually("the healed one is dropped and counted", func() bool {
+		p, ok := r.pair()
+		return ok && p.Depth == 0 && p.HealedItself == 1
+	})
+	for _, c := range r.receiver.all()[before:] {
+		if c.Body.Row["number"] != json.Number("1") || c.Body.Row["name"] != "new" {
+			t.Errorf("sent %v, want row 1 as it is now", c.Body.Row)
+		}
+	}
+}
+
+// A full queue holds the scans and drops nothing.
+func TestG7FullQueueHoldsTheScans(t *testing.T) {
+	t.Parallel()
+	const limit, rows = 100, 1000
+	r := newRig(t)
+	r.with("update", false)
+	r.config["queueLimit"], r.config["chunkRow"] = limit, 50
+	r.receiver.then(func(call) int { return 500 })
+	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_"+itoa(rows))
+	r.start()
+	r.eventually("the queue is full and the scan waits", func() bool {
+		p, ok := r.pair()
+		if p.Depth > limit {
+			t.Fatalf("%d events in the queue, want at most %d", p.Depth, limit)
+		}
+		return ok && p.Depth == limit && strings.Contains(r.logs(), "the scans wait until they can")
+	})
+	if r.cursor(itoa(rows)) {
+		t.Error("the cursor is past rows that are neither right nor in the queue")
+	}
+	r.receiver.then(r.repair)
+	r.eventually("tables equal", func() bool { return r.differing() == 0 })
+}
