@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // killAll kills the master and all workers, as a power cut would end them.
@@ -60,7 +61,7 @@ func TestG1AcknowledgedEventsSurviveTheKillOfAll(t *testing.T) {
 	r.receiver.then(func(call) int { return 500 })
 	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_300")
 	m := r.start()
-	r.eventually("the cursor is past all rows", func() bool { return r.cursor("300") })
+	r.eventually("the cursor is past all rows, for good", func() bool { return r.cursor("300") && !strings.Contains(r.state(), `"late"`) })
 	m.killAll()
 	r.receiver.then(r.repair)
 	r.start()
@@ -77,6 +78,18 @@ func TestG1SuspectsSurviveTheKillOfAll(t *testing.T) {
 	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_300")
 	m := r.start()
 	r.eventually("they are suspects", func() bool { return strings.Contains(r.taskReport(), `"suspects":300`) })
+	passed := time.NewTimer(3 * time.Second) // many times what the scan and its file take
+	defer passed.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-passed.C:
+			waiting = false
+		case <-time.After(20 * time.Millisecond):
+			if r.cursor("300") {
+				t.Fatal("the cursor is past rows that are still suspects")
+			}
+		}
+	}
 	m.killAll()
 	r.config["settleMillisecond"] = 100
 	r.start()
@@ -132,4 +145,28 @@ func TestG7FullQueueHoldsTheScans(t *testing.T) {
 	}
 	r.receiver.then(r.repair)
 	r.eventually("tables equal", func() bool { return r.differing() == 0 })
+}
+
+// A stopped worker cannot see that its master is gone.
+func TestG8StoppedWorkersDieWithTheirMaster(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.start()
+	s, err := r.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range s.Workers {
+		if err := syscall.Kill(w.Pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		for _, pid := range r.processes() {
+			_ = syscall.Kill(atoi(t, pid), syscall.SIGKILL)
+		}
+	})
+	m.kill()
+	r.noneLeft()
+	r.start()
 }

@@ -228,10 +228,15 @@ func (r *rig) command(args ...string) (string, int) {
 
 func execute(tb testing.TB, path string, args ...string) (string, int) {
 	tb.Helper()
-	cmd := exec.Command(path, args...)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience) // cleanups run commands too
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
 	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil {
+	switch {
+	case cmd.ProcessState == nil:
 		tb.Fatalf("run %s: %v", path, err)
+	case ctx.Err() != nil:
+		tb.Fatalf("%s %q has not ended within %s: %s", path, args, patience, out)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
 }

@@ -49,15 +49,13 @@ func TestG2DowntimeIsScanned(t *testing.T) {
 	r.eventually("tables equal", func() bool { return r.differing() == 0 })
 	r.eventually("the watermark is written", func() bool { return strings.Contains(r.state(), "watermark") })
 	m.stop()
-	// Longer ago than updateScanSecond when cupid starts again.
-	r.src.Exec(t, "UPDATE user SET name = 'changed', update_time = NOW() - INTERVAL 1 SECOND WHERE number = 7",
-		"INSERT INTO user (number, name) VALUES (99, 'new')")
+	stopped := r.now()
+	r.eventually("time passes, so that no span that was looked at has what comes now", func() bool { return r.now() > stopped+1 })
+	r.src.Exec(t, "UPDATE user SET name = 'changed' WHERE number = 7", "INSERT INTO user (number, name) VALUES (99, 'new')")
 	r.with("updateScanSecond", 1)
-	r.eventually("time passes", func() bool {
-		var old bool
-		_ = r.src.DB.GetContext(t.Context(), &old, "SELECT NOW() > update_time + INTERVAL 3 SECOND FROM user WHERE number = 7")
-		return old
-	})
+	r.with("insert", false) // which would look once more at ids that it saw last
+	changed := r.now()
+	r.eventually("it is longer ago than updateScanSecond", func() bool { return r.now() > changed+2 })
 	r.start()
 	r.eventually("tables equal again", func() bool { return r.differing() == 0 })
 }
@@ -139,6 +137,7 @@ func TestG6DeadDestinationDelaysNoOtherPair(t *testing.T) {
 	r := newRig(t)
 	dead := r.destination(r.des, r.receiver.url())
 	dead["name"], dead["dsn"] = "dead", "mysql:dbname=x;host=127.0.0.1;port=1"
+	r.config["chunkRow"] = 10 // more chunks of the dead pair than a task worker has hands
 	r.config["des"] = []any{dead, r.config["des"].([]any)[0]}
 	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_300")
 	r.start()
@@ -226,6 +225,16 @@ func TestG10SecretsStaySecret(t *testing.T) {
 			}
 		}
 	}
+}
+
+// now is the source server's clock, in seconds.
+func (r *rig) now() int64 {
+	r.t.Helper()
+	var now int64
+	if err := r.src.DB.GetContext(r.t.Context(), &now, "SELECT UNIX_TIMESTAMP()"); err != nil {
+		r.t.Fatal(err)
+	}
+	return now
 }
 
 // state is the manager's cache file.
