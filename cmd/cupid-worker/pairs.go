@@ -20,7 +20,7 @@ import (
 func pairOptions(c *config.Config, p config.Pair, conns int) table.PairOptions {
 	columns := make([]table.ColumnPair, 0, len(p.Destination.Columns))
 	for _, col := range p.Destination.Columns {
-		columns = append(columns, table.ColumnPair{Src: col.Src, Des: col.Des})
+		columns = append(columns, table.ColumnPair{Src: col.Src, Des: col.Des, Tolerance: p.Destination.Tolerance.Of(col.Src)})
 	}
 	src := sourceOptions(c, p, conns)
 	return table.PairOptions{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,6 +63,7 @@ func (d *decoder) checkDestination(path string, s *Source, des *Destination, sou
 	}
 	d.zone(join(path, "timeZone"), des.TimeZone)
 	d.checkColumns(join(path, "columns"), des.Columns)
+	d.checkTolerances(join(path, "tolerance"), des)
 	d.checkMasks(join(path, "maskColumns"), s, des)
 	d.checkCallback(join(path, "callbackNotification"), &des.CallbackNotification)
 }
@@ -79,6 +81,26 @@ func (d *decoder) checkColumns(path string, columns Columns) {
 			d.fault(at, "goes to the same column of the destination as "+strconv.QuoteToASCII(other), "each column of the destination has one column of the source")
 		}
 		taken[strings.ToLower(c.Des)] = c.Src
+	}
+}
+
+// checkTolerances makes sure that each is of a column that is compared.
+func (d *decoder) checkTolerances(path string, des *Destination) {
+	compared, seen := des.Columns.Src(), map[string]bool{}
+	for _, t := range des.Tolerance {
+		at, near := join(path, t.Column), nearest(t.Column, compared)
+		folded := strings.ToLower(t.Column)
+		switch {
+		case !d.ok(at):
+		case seen[folded]:
+			d.fault(at, "the same column again", "remove one")
+		case slices.ContainsFunc(compared, func(c string) bool { return strings.EqualFold(c, t.Column) }):
+		case near != "":
+			d.fault(at, "no column of the source in columns", "did you mean "+strconv.QuoteToASCII(near)+"?")
+		default:
+			d.fault(at, "no column of the source in columns", "only those are compared; remove it or add it to columns")
+		}
+		seen[folded] = true
 	}
 }
 

@@ -52,7 +52,7 @@ const full = `{
       "where": "x < 1 && y > '$${z}'", "timeZone": "Asia/Shanghai"},
     "des": [
       {"dsn": "ro:dsn-password@unix(/s)/copy", "table": "o", "byColumn": ["x", "y"], "columns": {"z": "Z", "a": "x", "m": "n"},
-       "maskColumns": ["Z", "b"], "timeZone": "+08:00",
+       "tolerance": {"Z": 1e-06, "m": 0.25}, "maskColumns": ["Z", "b"], "timeZone": "+08:00",
        "callbackNotification": {"url": "https://hook-user:hook-pw@h.example/p?token=query-token", "timeoutSecond": 1, "concurrency": 2,
          "headers": {"Authorization": "Bearer header-token", "X-A": ""}, "secret": ["whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "raw-secret-of-16-bytes"],
          "valuesAsString": true, "repairGraceSecond": 0, "retryMaxSecond": 9}},
@@ -134,6 +134,9 @@ func TestValuesOfFullFile(t *testing.T) {
 	if got := d.Columns.Des(); !reflect.DeepEqual(got, []string{"Z", "x", "n"}) {
 		t.Errorf("got %v", got)
 	}
+	if d.Tolerance.Of("z") != 1e-6 || d.Tolerance.Of("M") != 0.25 || d.Tolerance.Of("a") != 0 {
+		t.Errorf("got tolerances %v", d.Tolerance)
+	}
 	if got := d.CallbackNotification.URLForLog(); got != "https://h.example/p" {
 		t.Errorf("got URL for the log %s", got)
 	}
@@ -164,6 +167,9 @@ func TestPrintsAndMarshalsWithoutSecrets(t *testing.T) {
 	}
 	if !strings.Contains(string(data), `"columns":{"z":"Z","a":"x","m":"n"}`) {
 		t.Errorf("JSON lost the columns: %s", data)
+	}
+	if !strings.Contains(string(data), `"tolerance":{"Z":1e-06,"m":0.25}`) {
+		t.Errorf("JSON lost the tolerances: %s", data)
 	}
 }
 

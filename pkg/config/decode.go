@@ -170,6 +170,8 @@ func (d *decoder) value(path string, v *hujson.Value, f field) {
 		*into = secrets(d.strings(path, v, f, true))
 	case *Columns:
 		*into = d.columns(path, v, f)
+	case *Tolerances:
+		*into = d.tolerances(path, v, f)
 	case *map[string]secret.String:
 		*into = d.headers(path, v, f)
 	case **Source:

@@ -26,6 +26,8 @@ type Destination struct {
 	ByColumn Names `json:"byColumn"`
 	// Columns to compare, each column of the source with that of the destination. Required.
 	Columns Columns `json:"columns"`
+	// How far apart equal values of a FLOAT or DOUBLE column may be, by the source's name of the column, out of columns: {"price": 0.001}. It is an absolute difference, above 0. At most 32 columns; default none: floats are compared exactly. The other side is FLOAT, DOUBLE or DECIMAL.
+	Tolerance Tolerances `json:"tolerance,omitempty"`
 	// Time zone of those who write DATETIME columns, as MySQL knows it: +08:00, Asia/Shanghai or SYSTEM. Default the server's own.
 	TimeZone string `json:"timeZone,omitempty"`
 	// Columns of the source, out of columns and byColumn, whose differing values are logged as ***. Default none. The key of a row is logged all the same.
@@ -74,6 +76,7 @@ func (d *Destination) fields() []field {
 		{key: "table", into: &d.Table, required: true},
 		{key: "byColumn", into: &d.ByColumn, required: true, max: MaxKeyColumns},
 		{key: "columns", into: &d.Columns, required: true, max: MaxColumns},
+		{key: "tolerance", into: &d.Tolerance, max: MaxTolerances},
 		{key: "timeZone", into: &d.TimeZone},
 		{key: "maskColumns", into: &d.MaskColumns, max: MaxColumns},
 		{key: "callbackNotification", into: &d.CallbackNotification, required: true},

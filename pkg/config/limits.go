@@ -24,6 +24,9 @@ const (
 	MaxDestinations = 100
 	// MaxColumns is how many columns a MySQL table has (MySQL manual, "Limits on Table Column Count and Row Size").
 	MaxColumns = 4096
+	// MaxTolerances is how many columns of a destination have a tolerance: their values are kept with each look at a row
+	// that keeps changing.
+	MaxTolerances = 32
 	// MaxKeyColumns is how many columns an index has (MySQL manual, "CREATE INDEX Statement").
 	MaxKeyColumns = 16
 	// MaxHeaders is how many headers a callback has besides cupid's own.

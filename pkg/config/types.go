@@ -3,6 +3,8 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
+	"strings"
 
 	"github.com/masixun71/cupid/pkg/secret"
 )
@@ -39,6 +41,44 @@ func (c Columns) Des() []string {
 		names[i] = c[i].Des
 	}
 	return names
+}
+
+// Tolerance is how far apart two values of a column may be and still be equal.
+type Tolerance struct {
+	// Column is the source's column, in the case that columns has or another.
+	Column string
+	// Within is the largest difference, above 0.
+	Within float64
+}
+
+// Tolerances are those of the columns that have one. In the file they are an object
+// from column to number.
+type Tolerances []Tolerance
+
+// Of returns the tolerance of a column of the source; 0 for none.
+func (t Tolerances) Of(column string) float64 {
+	for i := range t {
+		if strings.EqualFold(t[i].Column, column) { // as MySQL compares names of columns
+			return t[i].Within
+		}
+	}
+	return 0
+}
+
+// MarshalJSON writes an object in the order of t.
+func (t Tolerances) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i := range t {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(quote(t[i].Column))
+		b.WriteByte(':')
+		b.WriteString(strconv.FormatFloat(t[i].Within, 'g', -1, 64))
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
 }
 
 // MarshalJSON writes an object in the order of c.

@@ -116,6 +116,26 @@ func (d *decoder) columns(path string, v *hujson.Value, f field) Columns {
 	return list
 }
 
+func (d *decoder) tolerances(path string, v *hujson.Value, f field) Tolerances {
+	const want = "a number above 0"
+	var list Tolerances
+	if d.members(path, v, func(name, value *hujson.Value, at string) {
+		l := literal(value)
+		if l == nil || l.Kind() != '0' {
+			d.wrongType(at, value, want+" without quotes")
+			return
+		}
+		within, err := strconv.ParseFloat(string(l), 64)
+		if !d.wire && (err != nil || within <= 0) {
+			d.fault(at, "no number above 0", "write "+want+", such as 0.001")
+		}
+		list = append(list, Tolerance{Column: literal(name).String(), Within: within})
+	}) {
+		d.length(path, len(list), f)
+	}
+	return list
+}
+
 func (d *decoder) headers(path string, v *hujson.Value, f field) map[string]secret.String {
 	var headers map[string]secret.String
 	if d.members(path, v, func(name, value *hujson.Value, at string) {

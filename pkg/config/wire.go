@@ -89,6 +89,10 @@ func encodeValue(b *bytes.Buffer, f field) error {
 		data, err := value.MarshalJSON()
 		b.Write(data)
 		return err
+	case *Tolerances:
+		data, err := value.MarshalJSON()
+		b.Write(data)
+		return err
 	case *map[string]secret.String:
 		encodeHeaders(b, *value)
 	case **Source:

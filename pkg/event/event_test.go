@@ -11,20 +11,48 @@ func TestJudge(t *testing.T) {
 		looks []event.Look
 		want  event.Verdict
 	}{
-		"one look confirms nothing":                    {[]event.Look{{1, 9}}, event.Again},
-		"both stood still":                             {[]event.Look{{1, 9}, {1, 9}}, event.Confirmed},
-		"missing twice":                                {[]event.Look{{1, 0}, {1, 0}}, event.Confirmed},
-		"source stood still, destination went astray":  {[]event.Look{{1, 9}, {1, 8}}, event.Confirmed},
-		"destination stuck while the source moved":     {[]event.Look{{1, 9}, {2, 9}}, event.Confirmed},
-		"missing while the source moved":               {[]event.Look{{1, 0}, {2, 0}}, event.Confirmed},
-		"destination follows one version behind":       {[]event.Look{{1, 9}, {2, 1}}, event.Again},
-		"destination follows a version we did not see": {[]event.Look{{1, 7}, {5, 3}}, event.Again},
-		"stuck on a version since the first look":      {[]event.Look{{1, 9}, {2, 1}, {3, 1}}, event.Again},
-		"and the source then stands still":             {[]event.Look{{1, 9}, {2, 1}, {3, 1}, {3, 1}}, event.Confirmed},
+		"one look confirms nothing":                    {[]event.Look{{Source: 1, Destination: 9}}, event.Again},
+		"both stood still":                             {[]event.Look{{Source: 1, Destination: 9}, {Source: 1, Destination: 9}}, event.Confirmed},
+		"missing twice":                                {[]event.Look{{Source: 1, Destination: 0}, {Source: 1, Destination: 0}}, event.Confirmed},
+		"source stood still, destination went astray":  {[]event.Look{{Source: 1, Destination: 9}, {Source: 1, Destination: 8}}, event.Confirmed},
+		"destination stuck while the source moved":     {[]event.Look{{Source: 1, Destination: 9}, {Source: 2, Destination: 9}}, event.Confirmed},
+		"missing while the source moved":               {[]event.Look{{Source: 1, Destination: 0}, {Source: 2, Destination: 0}}, event.Confirmed},
+		"destination follows one version behind":       {[]event.Look{{Source: 1, Destination: 9}, {Source: 2, Destination: 1}}, event.Again},
+		"destination follows a version we did not see": {[]event.Look{{Source: 1, Destination: 7}, {Source: 5, Destination: 3}}, event.Again},
+		"stuck on a version since the first look":      {[]event.Look{{Source: 1, Destination: 9}, {Source: 2, Destination: 1}, {Source: 3, Destination: 1}}, event.Again},
+		"and the source then stands still":             {[]event.Look{{Source: 1, Destination: 9}, {Source: 2, Destination: 1}, {Source: 3, Destination: 1}, {Source: 3, Destination: 1}}, event.Confirmed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := event.Judge(c.looks); got != c.want {
 				t.Errorf("Judge(%v) = %v, want %v", c.looks, got, c.want)
+			}
+		})
+	}
+}
+
+// A destination that follows is known by its values too where exact fingerprints
+// differ within a tolerance.
+func TestJudgeKnowsAVersionWithinTheTolerance(t *testing.T) {
+	look := func(source, destination uint64, sourceNear, destinationNear string) event.Look {
+		return event.Look{Source: source, Destination: destination, SourceNear: sourceNear, DestinationNear: destinationNear}
+	}
+	for name, c := range map[string]struct {
+		looks []event.Look
+		want  event.Verdict
+	}{
+		"stuck on a version within the tolerance": {[]event.Look{look(1, 9, "h,10", "h,10.5"), look(2, 9, "h,20", "h,10.5")}, event.Again},
+		"stuck on a value that is not":            {[]event.Look{look(1, 9, "h,10", "h,12"), look(2, 9, "h,20", "h,12")}, event.Confirmed},
+		"stuck on another column":                 {[]event.Look{look(1, 9, "h,10", "i,10"), look(2, 9, "h,20", "i,10")}, event.Confirmed},
+		"the source stands still":                 {[]event.Look{look(1, 9, "h,10", "h,12"), look(1, 9, "h,10", "h,12")}, event.Confirmed},
+		"missing":                                 {[]event.Look{look(1, 0, "h,10", ""), look(2, 0, "h,20", "")}, event.Confirmed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var looks []event.Look
+			for _, l := range c.looks {
+				looks = event.Add(looks, l)
+			}
+			if got := event.Judge(looks); got != c.want {
+				t.Errorf("Judge(%v) = %v, want %v", looks, got, c.want)
 			}
 		})
 	}

@@ -18,9 +18,9 @@ func Find(src, des *row.Batch) []Found {
 		if src.HasNullKey(d.Index) {
 			continue
 		}
-		f := Found{Divergence: d, Look: Look{Source: src.Version(d.Index)}}
+		f := Found{Divergence: d, Look: Look{Source: src.Version(d.Index), SourceNear: src.Nearby(d.Index)}}
 		if d.Des >= 0 {
-			f.Look.Destination = des.Version(d.Des)
+			f.Look.Destination, f.Look.DestinationNear = des.Version(d.Des), des.Nearby(d.Des)
 		}
 		found = append(found, f)
 	}

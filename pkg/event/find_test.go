@@ -88,3 +88,46 @@ func TestKindsAreWords(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// With a tolerance the looks of a row that follows with a delay, and not to the last bit,
+// are told apart from those of a row that does not follow.
+func TestFindKnowsAVersionWithinTheTolerance(t *testing.T) {
+	number := row.Column{Name: "n", DataType: "int"}
+	float := row.Column{Name: "price", DataType: "double"}
+	key, err := row.NewRule(number, number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cell, err := row.NewRule(float, float)
+	if err == nil {
+		cell, err = cell.WithTolerance(0.01)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := row.NewMapping([]row.Rule{key}, []row.Rule{cell})
+	judge := func(prices ...[2]float64) (event.Verdict, int) {
+		var looks []event.Look
+		for _, p := range prices {
+			src, des := row.NewBatch(&m, row.Source, 1), row.NewBatch(&m, row.Destination, 1)
+			for b, price := range map[*row.Batch]float64{src: p[0], des: p[1]} {
+				if err := b.Append(nil, []driver.Value{int64(1)}, []driver.Value{price}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, f := range event.Find(src, des) {
+				looks = event.Add(looks, f.Look)
+			}
+		}
+		return event.Judge(looks), len(looks)
+	}
+	if v, n := judge([2]float64{1, 0.5}, [2]float64{2, 1.005}, [2]float64{3, 1.005}); v != event.Again || n != 3 {
+		t.Errorf("a row that follows: verdict %v of %d looks", v, n)
+	}
+	if v, n := judge([2]float64{1, 0.5}, [2]float64{2, 1.02}, [2]float64{3, 1.02}); v != event.Confirmed || n != 3 {
+		t.Errorf("a row that does not: verdict %v of %d looks", v, n)
+	}
+	if _, n := judge([2]float64{1, 1.01}); n != 0 {
+		t.Error("a row within the tolerance was found")
+	}
+}

@@ -1,5 +1,11 @@
 package event
 
+import (
+	"slices"
+
+	"github.com/masixun71/cupid/pkg/row"
+)
+
 // MaxLooks is how many looks at one row are kept. A destination that shows a
 // version which the source had longer ago than that is taken for one that does
 // not follow.
@@ -12,6 +18,15 @@ type Look struct {
 	Source uint64 `json:"source"`
 	// Destination is the fingerprint of the destination row; 0 when it is missing.
 	Destination uint64 `json:"destination"`
+	// SourceNear and DestinationNear are the same for columns with a tolerance, as
+	// row.Near compares them; empty where the pair has none.
+	SourceNear      string `json:"sourceNear,omitempty"`
+	DestinationNear string `json:"destinationNear,omitempty"`
+}
+
+// shows reports whether the destination is a version that the source had in was.
+func (l Look) shows(was Look) bool {
+	return l.Destination == was.Source || row.Near(l.DestinationNear, was.SourceNear)
 }
 
 // Add returns looks with one more, without the oldest where there are too many.
@@ -19,7 +34,11 @@ type Look struct {
 func Add(looks []Look, l Look) []Look {
 	from := max(0, len(looks)+1-MaxLooks)
 	all := make([]Look, 0, len(looks)-from+1)
-	return append(append(all, looks[from:]...), l)
+	for _, before := range looks[from:] {
+		before.DestinationNear = "" // only that of the last look is asked for
+		all = append(all, before)
+	}
+	return append(all, l)
 }
 
 // Verdict is what the looks at one suspect add up to.
@@ -49,12 +68,7 @@ func Judge(looks []Look) Verdict {
 	if last.Source == before.Source {
 		return Confirmed
 	}
-	for _, l := range looks[:len(looks)-1] {
-		if last.Destination == l.Source {
-			return Again
-		}
-	}
-	if last.Destination != before.Destination {
+	if slices.ContainsFunc(looks[:len(looks)-1], last.shows) || last.Destination != before.Destination {
 		return Again
 	}
 	return Confirmed

@@ -17,6 +17,7 @@ type Mapping struct {
 	keys, columns []Rule
 	codecs        [2]codecs // by Side
 	spelled       bool      // a key rule loses the source's spelling
+	tolerant      bool      // a column rule has a tolerance
 }
 
 type codecs struct{ keys, columns []codec }
@@ -27,6 +28,7 @@ func NewMapping(keys, columns []Rule) Mapping {
 		panic("row: a mapping needs a key")
 	}
 	m := Mapping{keys: keys, columns: columns}
+	m.tolerant = slices.ContainsFunc(columns, func(r Rule) bool { return r.within > 0 })
 	for _, side := range []Side{Source, Destination} {
 		c := codecs{keys: make([]codec, len(keys)), columns: make([]codec, len(columns))}
 		for i, r := range keys {
@@ -265,7 +267,7 @@ func (b *Batch) Cell(i, col int) (cell []byte, null bool) {
 }
 
 // Version is a hash of row i's mapped cells: 64 bits of a SHA-256. It is the same for equal rows of both sides, and
-// on every machine and in every run.
+// on every machine and in every run. It heeds no tolerance: see Nearby.
 func (b *Batch) Version(i int) uint64 {
 	h := sha256.New()
 	for col := range b.m.columns {

@@ -43,10 +43,11 @@ func Compare(src, des *Batch) []Divergence {
 		case first < 0:
 			found = append(found, Divergence{Index: i, Kind: Missing, Des: -1})
 		case ambiguous || !sameCells(src, i, des, first):
-			found = append(found, Divergence{
-				Index: i, Kind: Different, Des: first, Ambiguous: ambiguous,
-				Columns: differing(src, i, des, first),
-			})
+			columns := differing(src, i, des, first)
+			if !ambiguous && len(columns) == 0 {
+				continue // other bytes, but within the tolerances
+			}
+			found = append(found, Divergence{Index: i, Kind: Different, Des: first, Ambiguous: ambiguous, Columns: columns})
 		}
 	}
 	return found
@@ -68,10 +69,11 @@ func sameCells(src *Batch, i int, des *Batch, j int) bool {
 
 func differing(src *Batch, i int, des *Batch, j int) []int {
 	var columns []int
-	for c := range src.m.columns {
+	for c, r := range src.m.columns {
 		a, aNull := src.Cell(i, c)
 		b, bNull := des.Cell(j, c)
-		if aNull != bNull || !bytes.Equal(a, b) {
+		same := aNull == bNull && bytes.Equal(a, b)
+		if !same && (aNull || bNull || r.within == 0 || !r.near(a, b)) {
 			columns = append(columns, c)
 		}
 	}

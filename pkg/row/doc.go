@@ -49,6 +49,12 @@
 //
 // FLOAT must be read by the binary protocol: in text the server prints six digits of it.
 //
+// # Tolerance
+//
+// A rule of two floats, or of a float and a DECIMAL, may have an absolute tolerance (Rule.WithTolerance). Equality is no
+// matter of bytes then, and not transitive: Compare looks at the two values, a server cannot add such columns up (ShapeNone), and
+// whether a row shows a version that the other side had before is told by Nearby and Near beside the exact Version.
+//
 // # Keys
 //
 // A key is the canonical form of byColumn. Where that loses how the source writes the value ('007' in a VARCHAR against

@@ -35,6 +35,7 @@ type Rule struct {
 	form     form
 	digits   int // fractional digits of a temporal form
 	temporal kind
+	within   float64 // the tolerance; 0 for none
 }
 
 // NewRule decides how src and des are compared; the package comment has the table. An error means that no value of
@@ -75,11 +76,15 @@ func (r Rule) Describe() string {
 	if r.des.Name != r.src.Name {
 		des = r.des.Name + " " + des
 	}
-	return fmt.Sprintf("%s %s ↔ %s: %s", r.src.Name, r.src.typeName(), des, r.words())
+	words := r.words()
+	if r.within > 0 {
+		words += fmt.Sprintf(", equal within %g", r.within)
+	}
+	return fmt.Sprintf("%s %s ↔ %s: %s", r.src.Name, r.src.typeName(), des, words)
 }
 
 // AppendSource appends the canonical form of v, a value of the source's column, to dst. v is never nil: a NULL has
-// no form. Two values are equal exactly when their canonical forms are equal bytes.
+// no form. Two values are equal exactly when their canonical forms are equal bytes, but for the slack of a tolerance.
 func (r Rule) AppendSource(dst []byte, v driver.Value) ([]byte, error) {
 	return r.codec(Source).append(dst, v)
 }

@@ -5,7 +5,7 @@ type Shape uint8
 
 // The shapes. Only ShapeNone has values that take this package to compare them.
 const (
-	ShapeNone     Shape = iota // the rule is more than a server's SQL can say
+	ShapeNone     Shape = iota // the rule is more than a server's SQL can say, as is any with a tolerance
 	ShapeBytes                 // the bytes: of text in utf8mb4, of a BIT, of a DATE's text
 	ShapeNumber                // integers, BIT, YEAR and DECIMAL, by value
 	ShapeFloat                 // two floats of one precision, -0.0 being 0.0
@@ -16,6 +16,9 @@ const (
 // Shape is the rule's shape, the same for both sides.
 func (r Rule) Shape() Shape {
 	a, b := r.kinds[Source], r.kinds[Destination]
+	if r.within > 0 {
+		return ShapeNone // values of many hashes are equal
+	}
 	switch r.form {
 	case formBytes:
 		if a != kindOpaque && b != kindOpaque {

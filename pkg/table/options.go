@@ -72,6 +72,9 @@ type ColumnPair struct {
 	Src string
 	// Des is its name in the destination.
 	Des string
+	// Tolerance is how far apart two values may be and still be equal, for floats; 0
+	// for none.
+	Tolerance float64
 }
 
 // PairOptions describe a source and a destination.

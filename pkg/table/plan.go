@@ -102,7 +102,7 @@ func (b planner) plan() (*plan, error) {
 	pl.src.id, pl.des.id = pl.src.add(quote(pl.id.Name)), -1
 	var keys, columns []columnPair
 	for i, name := range o.Source.By {
-		cp, err := b.pair(ColumnPair{name, o.Destination.By[i]}, "byColumn")
+		cp, err := b.pair(ColumnPair{Src: name, Des: o.Destination.By[i]}, "byColumn")
 		if err != nil {
 			return nil, err
 		}
@@ -187,6 +187,13 @@ func (b planner) pair(c ColumnPair, use string) (columnPair, error) {
 	cp.rule, err = row.NewRule(src, des)
 	if err != nil {
 		return columnPair{}, &Fault{Side: b.p.des.o.Name, Problem: err.Error(), Hint: "check " + use, Err: err}
+	}
+	if c.Tolerance != 0 {
+		if cp.rule, err = cp.rule.WithTolerance(c.Tolerance); err != nil {
+			return columnPair{}, &Fault{
+				Side: b.p.des.o.Name, Problem: err.Error(), Hint: "remove it from tolerance of the destination, or change the column", Err: err,
+			}
+		}
 	}
 	cp.rule.RoundFraction = !parseServer(b.des.server.Version).MariaDB
 	cp.note = cp.rule.Describe() + cp.note

@@ -59,6 +59,8 @@ func mapper(t reflect.Type) *jsonschema.Schema {
 		return text()
 	case reflect.TypeFor[config.Names](), reflect.TypeFor[config.Secrets]():
 		return oneOrMany()
+	case reflect.TypeFor[config.Tolerances]():
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{Type: "number", ExclusiveMinimum: "0"}}
 	case reflect.TypeFor[config.Columns](), reflect.TypeFor[map[string]secret.String]():
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: text()}
 	}

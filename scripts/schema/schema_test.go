@@ -133,6 +133,7 @@ func TestFaultsAreRefused(t *testing.T) {
 		`"url" :`:                         `"uri" :`,
 		`"des": [`:                        `"jobs": [], "des": [`,
 		`"table": "user"`:                 `"table": ""`,
+		`"callbackNotification"`:          `"tolerance": {"number": 0}, "callbackNotification"`,
 		`"insertIntervalMillisecond": 20`: `"insertIntervalMillisecond": 0.20`,
 	} {
 		changed := strings.Replace(text, old, wrong, 1)
