@@ -25,7 +25,7 @@ var layers = map[string][]string{
 	"adapters": {"pkg/table", "pkg/queue", "pkg/cache", "pkg/webhook", "pkg/notify", "pkg/process", "pkg/logfile", "pkg/mariadb"},
 	"values":   {"pkg/config", "pkg/boot", "pkg/event", "pkg/chunk", "pkg/row", "pkg/dsn", "pkg/phpdate", "pkg/secret", "pkg/backoff"},
 	"tests":    {"pkg", "pkg/queue/queuetest", "pkg/mariadb/mariadbtest"},
-	"programs": {"examples/receiver", "scripts/demo", "scripts/bench", "scripts/benchsweep"},
+	"programs": {"examples/receiver", "scripts/demo", "scripts/bench"},
 }
 
 // mayImport says which layers a layer may import, besides the standard library.
@@ -60,7 +60,6 @@ var foreign = map[string][]string{
 	"pkg/config":              {"github.com/tailscale/hujson"},
 	"scripts/demo":            {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
 	"scripts/bench":           {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
-	"scripts/benchsweep":      {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
 	"examples/receiver":       {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
 }
 

@@ -100,7 +100,7 @@ func (w *world) answerRound(ctx context.Context, r *receiver, bodies [][]byte) (
 // deliver runs cupid over the lost rows and returns how many it delivered a second,
 // from the first call to the end that done tells.
 func (w *world) deliver(ctx context.Context, r *receiver, path string, done func(*cupid) (time.Time, bool, error)) (rows float64, err error) {
-	config := w.config("lost", r.url+path, 3)
+	config := w.scan("lost", r.url+path, 1)
 	config["settleMillisecond"] = settleTime
 	to := config["des"].([]any)[0].(map[string]any)["callbackNotification"].(map[string]any)
 	to["concurrency"], to["repairGraceSecond"] = w.concurrency, 3600

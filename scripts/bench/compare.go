@@ -45,11 +45,11 @@ func (w *world) compare(ctx context.Context) ([]line, error) {
 		if err != nil {
 			return nil, fmt.Errorf("row by row: %w", err)
 		}
-		got, bytes, err := w.scanRate(ctx, 3)
+		got, bytes, err := w.scanRate(ctx, 1)
 		if err != nil {
 			return nil, err
 		}
-		both, _, err := w.scanRate(ctx, 4)
+		both, _, err := w.scanRate(ctx, 2)
 		if err != nil {
 			return nil, err
 		}
@@ -61,13 +61,13 @@ func (w *world) compare(ctx context.Context) ([]line, error) {
 		rate("compare: one task worker", "rows/s", one, "bare queries", bareLeast),
 		rate("compare: one task worker", "rows/s", singly, "row by row as the original", singlyLeast),
 		rate("compare: two task workers", "rows/s", two, "bare queries of one client", 0),
-		{what: "memory: 4 processes, after that scan", got: megabytes(memory) + " resident"},
+		{cells: []string{"memory: 4 processes, after that scan", megabytes(memory) + " resident"}},
 	}, nil
 }
 
 // scanRate runs cupid over the table and returns its rate and its memory at the end.
 func (w *world) scanRate(ctx context.Context, workers int) (rows float64, memory int64, err error) {
-	c, start, err := w.start(ctx, w.config("user", nobodyAnswers, workers))
+	c, start, err := w.start(ctx, w.scan("user", nobodyAnswers, workers))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -149,8 +149,8 @@ func (w *world) bareRate(ctx context.Context) (float64, error) {
 	}
 	defer func() { _ = des.Close() }() // likewise
 	const size = config.DefaultChunkRow
-	page := "SELECT " + strings.Join(columns, ", ") + " FROM user WHERE id > ? ORDER BY id LIMIT " + strconv.Itoa(size)
-	byKey := "SELECT " + strings.Join(columns[1:], ", ") + " FROM user WHERE number IN (?" + strings.Repeat(", ?", size-1) + ")"
+	page := "SELECT " + strings.Join(userColumns, ", ") + " FROM user WHERE id > ? ORDER BY id LIMIT " + strconv.Itoa(size)
+	byKey := "SELECT " + strings.Join(userColumns[1:], ", ") + " FROM user WHERE number IN (?" + strings.Repeat(", ?", size-1) + ")"
 	pages, err := prepare(ctx, src, page)
 	if err != nil {
 		return 0, err

@@ -41,8 +41,8 @@ func frames(ctx context.Context, rounds int) ([]line, error) {
 	first := rate("ipc: frames of 1 KB, one behind the other", "frames/s", pipelined, "bytes alone", 0)
 	first.target, first.met = "≥ "+thousands(framesLeast)+"/s", pipelined.got() >= framesLeast
 	second := rate("ipc: round trips of 1 KB", "/s", trips, "bytes alone", 0)
-	second.got = fmt.Sprintf("%.1f µs", 1e6/trips.got())
-	second.limit = fmt.Sprintf("bytes alone: %.1f µs", 1e6/trips.limit())
+	second.cells[1] = fmt.Sprintf("%.1f µs", 1e6/trips.got())
+	second.cells[2] = fmt.Sprintf("bytes alone: %.1f µs", 1e6/trips.limit())
 	return []line{first, second}, nil
 }
 

@@ -1,8 +1,10 @@
-// Command bench measures cupid: the frames of package ipc, and the real programs
-// in bin against a private MariaDB. Figures of different machines, or of a busy and
-// an idle one, cannot be compared, so each stands beside a limit that was measured
-// in the same run, and most targets are a ratio to it. A target that is missed is
-// marked and is no failure.
+// Command bench measures cupid with the programs in bin against a private MariaDB:
+// without a command its parts (the frames of package ipc, an insert scan, callbacks, the
+// idle program), and with the command sweep whole passes over tables as cupid-master
+// -once makes them. Figures of different machines, or of a busy and an idle one, cannot be
+// compared, so each stands beside a limit or in units that were measured in the same
+// run, and most targets are a ratio to it. A target that is missed is marked and is no
+// failure; a report that does not have what was planted is one.
 package main
 
 import (
@@ -15,9 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
-	"time"
 )
 
 func main() {
@@ -27,20 +27,39 @@ func main() {
 	os.Exit(code)
 }
 
-// settings are what is measured, and how much of it.
+// settings are what is measured, and how much of it. Those that only one command has
+// are zero in the other.
 type settings struct {
-	bin         string // where cupid-master and cupid-worker are
-	rows        int    // of the two equal tables
-	lost        int    // rows that callbacks repair
-	rounds      int    // of each measurement; the median counts
-	concurrency int    // of callbacks
-	idle        time.Duration
-	only        string
+	bin    string // where cupid-master and cupid-worker are
+	rows   int    // of the tables
+	rounds int    // of each measurement; the median counts
+	only   string // leaves the rest out
+	partSettings
+	sweepSettings
+}
+
+// command is one of the two things that the program does.
+type command struct {
+	name string
+	rows int // default
+	only string
+	// flags adds those that the other command does not have.
+	flags func(*flag.FlagSet, *settings)
+	// valid says what is wrong with settings.
+	valid func(settings) error
+	// measure takes all measurements and returns those it has also when one fails.
+	measure func(ctx context.Context, s settings, progress func(string)) ([]line, error)
+	head    []string // of the table of results
+	foot    string
 }
 
 // run is the whole program; its result is the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	s, err := parse(args, stderr)
+	c := parts
+	if len(args) > 0 && args[0] == sweeps.name {
+		c, args = sweeps, args[1:]
+	}
+	s, err := c.parse(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -48,112 +67,41 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 64
 	}
 	progress := func(text string) { _, _ = fmt.Fprintln(stderr, "bench:", text) }
-	lines, err := measure(ctx, s, progress)
+	lines, err := c.measure(ctx, s, progress)
 	if len(lines) > 0 {
 		_, _ = fmt.Fprintln(stdout)
-		printTable(stdout, lines)
+		printTable(stdout, c.head, lines)
+		_, _ = fmt.Fprint(stdout, c.foot)
 	}
 	if err != nil {
 		progress(err.Error())
 		return 1
 	}
+	if slices.ContainsFunc(lines, func(l line) bool { return l.wrong != "" }) {
+		return 1
+	}
 	return 0
 }
 
-func parse(args []string, stderr io.Writer) (settings, error) {
+func (c command) parse(args []string, stderr io.Writer) (settings, error) {
 	var s settings
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&s.bin, "bin", "bin", "directory of cupid-master and cupid-worker")
-	flags.IntVar(&s.rows, "rows", 300_000, "rows of the tables that are compared")
-	flags.IntVar(&s.lost, "lost", 20_000, "rows that callbacks repair")
+	flags.IntVar(&s.rows, "rows", c.rows, "rows of the tables")
 	flags.IntVar(&s.rounds, "rounds", 3, "rounds of each measurement")
-	flags.IntVar(&s.concurrency, "concurrency", 8, "callbacks at a time")
-	flags.DurationVar(&s.idle, "idle", 20*time.Second, "how long the idle program is watched")
-	flags.StringVar(&s.only, "only", "", "measure one of ipc, compare, callback, idle")
+	flags.StringVar(&s.only, "only", "", c.only)
+	c.flags(flags, &s)
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
-	if flags.NArg() > 0 || s.rows < 1 || s.lost < 1 || s.rounds < 1 || s.concurrency < 1 || s.idle <= 0 {
+	err := c.valid(s)
+	if flags.NArg() > 0 || s.rounds < 1 || err != nil {
+		err = errors.Join(errors.New("bad arguments"), err)
+		_, _ = fmt.Fprintln(stderr, err)
 		flags.Usage()
-		return s, errors.New("bad arguments")
+		return s, err
 	}
-	return s, nil
-}
-
-// measure takes all measurements and returns those it has also when one fails.
-func measure(ctx context.Context, s settings, progress func(string)) (lines []line, err error) {
-	if s.bin, err = filepath.Abs(s.bin); err != nil {
-		return nil, err
-	}
-	if s.only == "" || s.only == "ipc" {
-		progress("frames through a socket pair")
-		if lines, err = frames(ctx, s.rounds); err != nil || s.only == "ipc" {
-			return lines, err
-		}
-	}
-	progress("starting a private MariaDB and filling its tables")
-	w, err := newWorld(ctx, s, progress)
-	if err != nil {
-		return lines, err
-	}
-	defer func() { err = errors.Join(err, w.close()) }()
-	for _, m := range []struct {
-		name, doing string
-		take        func(context.Context) ([]line, error)
-	}{
-		{"compare", "rows compared", w.compare},
-		{"callback", "callbacks", w.callbacks},
-		{"idle", "the idle program", w.idle},
-	} {
-		if s.only != "" && s.only != m.name {
-			continue
-		}
-		progress(m.doing)
-		more, err := m.take(ctx)
-		lines = append(lines, more...)
-		if err != nil {
-			return lines, fmt.Errorf("measure %s: %w", m.name, err)
-		}
-	}
-	return lines, nil
-}
-
-// sample is one round of a measurement: a rate, and that of its limit.
-type sample struct{ got, limit float64 }
-
-// samples are the rounds of a measurement.
-type samples []sample
-
-func (all samples) got() float64   { return median(all, func(s sample) float64 { return s.got }) }
-func (all samples) limit() float64 { return median(all, func(s sample) float64 { return s.limit }) }
-
-// ratio is the median of the rounds' ratios: what disturbs a round disturbs both of its sides.
-func (all samples) ratio() float64 {
-	return median(all, func(s sample) float64 { return s.got / s.limit })
-}
-
-func median(all samples, of func(sample) float64) float64 {
-	values := make([]float64, len(all))
-	for i, s := range all {
-		values[i] = of(s)
-	}
-	slices.Sort(values)
-	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
-}
-
-// perSecond is a rate.
-func perSecond(n int, d time.Duration) float64 { return float64(n) / d.Seconds() }
-
-// thousands writes a number with commas.
-func thousands(f float64) string {
-	digits := fmt.Sprintf("%.0f", f)
-	var parts []string
-	for len(digits) > 3 {
-		parts = append(parts, digits[len(digits)-3:])
-		digits = digits[:len(digits)-3]
-	}
-	parts = append(parts, digits)
-	slices.Reverse(parts)
-	return strings.Join(parts, ",")
+	s.bin, err = filepath.Abs(s.bin)
+	return s, err
 }

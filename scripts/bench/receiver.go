@@ -50,7 +50,7 @@ type row struct {
 // bodies are the callbacks of the lost rows.
 func (w *world) bodies(ctx context.Context) ([][]byte, error) {
 	var rows []row
-	if err := w.src.SelectContext(ctx, &rows, "SELECT "+strings.Join(columns, ", ")+" FROM lost ORDER BY id"); err != nil {
+	if err := w.src.SelectContext(ctx, &rows, "SELECT "+strings.Join(userColumns, ", ")+" FROM lost ORDER BY id"); err != nil {
 		return nil, err
 	}
 	all := make([][]byte, len(rows))
@@ -75,13 +75,13 @@ func (w *world) newReceiver(ctx context.Context) (_ *receiver, err error) {
 	}()
 	r.db.SetMaxOpenConns(w.concurrency)
 	r.db.SetMaxIdleConns(w.concurrency)
-	set := make([]string, 0, len(columns))
-	for _, c := range columns[1:] {
+	set := make([]string, 0, len(userColumns))
+	for _, c := range userColumns[1:] {
 		set = append(set, c+" = VALUES("+c+")")
 	}
 	for _, t := range []string{"lost", "lost_bare"} {
-		text := fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s) ON DUPLICATE KEY UPDATE %s", t, strings.Join(columns, ", "),
-			strings.Repeat(", ?", len(columns)-1), strings.Join(set, ", "))
+		text := fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s) ON DUPLICATE KEY UPDATE %s", t, strings.Join(userColumns, ", "),
+			strings.Repeat(", ?", len(userColumns)-1), strings.Join(set, ", "))
 		if r.repair["/"+t], err = r.db.PreparexContext(ctx, text); err != nil { //nolint:sqlclosecheck // closed with db
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func (w *world) others(ctx context.Context, s schema, unit time.Duration) []line
 		side := func(database, table string) string {
 			return fmt.Sprintf("S=%s,u=root,D=%s,t=%s,A=utf8mb4", w.server.Socket(), database, table)
 		}
-		cmd := exec.CommandContext(ctx, program, "--print", "--no-check-triggers", side(w.src, s.table), side(w.des, c.copy))
+		cmd := exec.CommandContext(ctx, program, "--print", "--no-check-triggers", side(w.srcName, s.table), side(w.desName, c.copy))
 		start := time.Now()
 		err := cmd.Run()
 		if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() != 2) { // 2: tables differed
@@ -34,7 +34,7 @@ func (w *world) others(ctx context.Context, s schema, unit time.Duration) []line
 		}
 		var r rounds
 		r.add(outcome{took: time.Since(start)}, unit)
-		lines = append(lines, bareLine(program+" --print, "+c.copy, s.table, w.rows/s.part, &r))
+		lines = append(lines, bareLine(program+" --print, "+c.copy, s.table, w.rows/s.part, r))
 	}
 	return lines
 }

@@ -20,9 +20,9 @@ func (w *world) unit(ctx context.Context, s schema) (time.Duration, error) {
 	}
 	start := time.Now()
 	var sums [2]sum
-	for i, database := range []string{w.src, w.des} {
+	for i, database := range []string{w.srcName, w.desName} {
 		query := "SELECT COUNT(*), BIT_XOR(CRC32(CONCAT_WS(" + strings.Join(parts, ", ") + "))) FROM " + database + "." + s.table
-		if err := w.db.QueryRowxContext(ctx, query).Scan(&sums[i].rows, &sums[i].hash); err != nil {
+		if err := w.src.QueryRowxContext(ctx, query).Scan(&sums[i].rows, &sums[i].hash); err != nil {
 			return 0, fmt.Errorf("measure the unit: %w", err)
 		}
 	}
@@ -43,8 +43,8 @@ type bound []any
 
 // bounds cuts the source into chunks of chunkRows.
 func (w *world) bounds(ctx context.Context, s schema) (_ []bound, err error) {
-	rows, err := w.db.QueryxContext(ctx, "SELECT "+s.order+" FROM (SELECT "+s.order+", ROW_NUMBER() OVER (ORDER BY "+s.order+") AS n FROM "+
-		w.src+"."+s.table+") numbered WHERE n % ? = 0 ORDER BY "+s.order, chunkRows)
+	rows, err := w.src.QueryxContext(ctx, "SELECT "+s.order+" FROM (SELECT "+s.order+", ROW_NUMBER() OVER (ORDER BY "+s.order+") AS n FROM "+
+		w.srcName+"."+s.table+") numbered WHERE n % ? = 0 ORDER BY "+s.order, chunkRows)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (w *world) chunks(ctx context.Context, s schema, bounds []bound, connection
 	}
 	var wg sync.WaitGroup
 	for range connections {
-		conn, err := w.db.Connx(ctx)
+		conn, err := w.src.Connx(ctx)
 		if err != nil {
 			close(jobs)
 			return 0, err
@@ -96,7 +96,7 @@ func (w *world) chunks(ctx context.Context, s schema, bounds []bound, connection
 	start := time.Now()
 	for i := range len(bounds) + 1 {
 		where, args := s.between(bounds, i)
-		for side, database := range []string{w.src, w.des} {
+		for side, database := range []string{w.srcName, w.desName} {
 			jobs <- job{side, "SELECT COUNT(*), " + s.cupid + " FROM " + database + "." + s.table + where, args}
 		}
 	}

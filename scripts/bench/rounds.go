@@ -10,40 +10,21 @@ import (
 
 const mostMemory = 100_000_000
 
-// rounds are what was measured of one thing; one outcome and unit a round.
-type rounds struct {
-	outcomes []outcome
-	units    []time.Duration
-}
+// rounds are what was measured of one thing, an outcome a round.
+type rounds []outcome
 
 func (r *rounds) add(o outcome, unit time.Duration) {
-	r.outcomes, r.units = append(r.outcomes, o), append(r.units, unit)
-}
-
-func (r *rounds) median(of func(o outcome) float64) float64 {
-	values := make([]float64, len(r.outcomes))
-	for i, o := range r.outcomes {
-		values[i] = of(o)
-	}
-	return middle(values)
+	o.unit = unit
+	*r = append(*r, o)
 }
 
 // ratio is the median of the rounds' ratios: what disturbs a round disturbs its unit too.
-func (r *rounds) ratio() float64 {
-	values := make([]float64, len(r.outcomes))
-	for i, o := range r.outcomes {
-		values[i] = o.took.Seconds() / r.units[i].Seconds()
-	}
-	return middle(values)
+func (r rounds) ratio() float64 {
+	return median(r, func(o outcome) float64 { return o.took.Seconds() / o.unit.Seconds() })
 }
 
-func middle(values []float64) float64 {
-	slices.Sort(values)
-	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
-}
-
-// measure fills a schema's tables and measures all of its cases, a round after the other.
-func (w *world) measure(ctx context.Context, s schema) ([]line, error) {
+// sweepAll fills a schema's tables and measures all of its cases, a round after the other.
+func (w *world) sweepAll(ctx context.Context, s schema) ([]line, error) {
 	if w.only != "" {
 		s.cases = slices.DeleteFunc(slices.Clone(s.cases), func(c sweepCase) bool { return !strings.Contains(c.name, w.only) })
 		if len(s.cases) == 0 {
@@ -95,12 +76,40 @@ func (w *world) measure(ctx context.Context, s schema) ([]line, error) {
 	}
 	rows := w.rows / s.part
 	lines := []line{
-		bareLine("one bare query a side: the unit", s.table, rows, &unit),
-		bareLine("bare chunk queries, 1 connection", s.table, rows, &one),
-		bareLine("bare chunk queries, 2 connections: the limit", s.table, rows, &two),
+		bareLine("one bare query a side: the unit", s.table, rows, unit),
+		bareLine("bare chunk queries, 1 connection", s.table, rows, one),
+		bareLine("bare chunk queries, 2 connections: the limit", s.table, rows, two),
 	}
 	for i, c := range s.cases {
-		lines = append(lines, caseLine(c, s.table, rows, &cases[i]))
+		lines = append(lines, caseLine(c, s.table, rows, cases[i]))
 	}
-	return append(lines, w.others(ctx, s, unit.units[len(unit.units)-1])...), nil
+	return append(lines, w.others(ctx, s, unit[len(unit)-1].took)...), nil
+}
+
+func bareLine(what, table string, rows int, r rounds) line {
+	took := median(r, func(o outcome) float64 { return o.took.Seconds() })
+	return line{cells: []string{
+		what, fmt.Sprintf("%s %s", table, thousands(float64(rows))), fmt.Sprintf("%.2f", took), fmt.Sprintf("%.2f", r.ratio()), thousands(float64(rows) / took),
+	}}
+}
+
+func caseLine(c sweepCase, table string, rows int, r rounds) line {
+	l := bareLine(c.name, table, rows, r)
+	cpu := median(r, func(o outcome) float64 { return o.cpu.Seconds() })
+	server := median(r, func(o outcome) float64 { return o.server.Seconds() })
+	most := int64(0)
+	for _, o := range r {
+		most = max(most, o.memory)
+		if o.wrong != "" {
+			l.wrong = o.wrong
+		}
+	}
+	l.cells = append(l.cells, fmt.Sprintf("%.2f", cpu), fmt.Sprintf("%.2f", server), megabytes(most))
+	l.met = most < mostMemory
+	l.target = "memory < " + megabytes(mostMemory)
+	if c.most > 0 {
+		l.target = fmt.Sprintf("≤ %g, ", c.most) + l.target
+		l.met = l.met && r.ratio() <= c.most
+	}
+	return l
 }

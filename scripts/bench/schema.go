@@ -31,36 +31,13 @@ type sweepCase struct {
 	planted string
 }
 
-const userTable = `(
-	id          BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
-	number      BIGINT NOT NULL UNIQUE,
-	name        VARCHAR(64),
-	avatar      VARCHAR(255),
-	balance     DECIMAL(20,4) NOT NULL,
-	score       DOUBLE,
-	created_at  DATETIME(3) NOT NULL,
-	update_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
-	KEY (update_time)
-) ENGINE=InnoDB`
-
-// userRows makes the rows. number is a bijection of the id (a multiplication by a
-// number prime to 10^9+7), so that the unique key is scattered over the primary key.
-const userRows = `SELECT seq, 1000000000 + (seq * 7368787) % 1000000007,
-	IF(seq % 97 = 0, NULL, CONCAT('user-', LPAD(CONV(CRC32(seq), 10, 36), 8, '0'), IF(seq % 5 = 0, ' 张伟', ''))),
-	CONCAT('https://img.example.com/avatar/', MD5(seq), '/', seq % 1000, '.png'),
-	(CRC32(CONCAT('b', seq)) % 1000000000) / 10000 * 3,
-	IF(seq % 89 = 0, NULL, CRC32(CONCAT('s', seq)) / 4294967.295),
-	'2024-01-01' + INTERVAL (seq * 29000 + CRC32(seq) % 1000 * 1000) MICROSECOND + INTERVAL seq * 20 SECOND,
-	'2024-06-01' + INTERVAL (seq * 15 + CRC32(CONCAT('u', seq)) % 60) SECOND
-	FROM seq_1_to_{last} WHERE seq % 10001 <> 7777`
-
 const userOrphans = `SELECT seq, 3000000000 + seq, CONCAT('orphan-', seq), 'x', 1, 1, '2024-01-01', '2024-06-01' + INTERVAL seq * 15 SECOND
 	FROM seq_1_to_{last} WHERE seq % 10001 = 7777`
 
 // userPair makes the source and its equal copy.
 var userPair = []string{
 	"CREATE TABLE {src}.user " + userTable,
-	"INSERT INTO {src}.user " + userRows,
+	"INSERT INTO {src}.user " + userRows + " WHERE seq % 10001 <> 7777",
 	"CREATE TABLE {des}.user " + userTable,
 	"INSERT INTO {des}.user SELECT * FROM {src}.user ORDER BY id",
 }
@@ -105,7 +82,7 @@ const userCupid = "BIT_XOR(CRC32(CONCAT_WS(CAST(',' AS BINARY), id, number, name
 	"LENGTH(name), ISNULL(name) | (ISNULL(avatar) << 1) | (ISNULL(score) << 2))) * (CRC32(id) | 1))"
 
 var userSchema = schema{
-	table: "user", part: 1, columns: "id, number, name, avatar, balance, score, created_at, update_time", text: []string{"name", "avatar"},
+	table: "user", part: 1, columns: strings.Join(userColumns, ", "), text: []string{"name", "avatar"},
 	fill: append(append([]string{}, userPair...), userDamage...), cupid: userCupid, order: "id",
 	cases: []sweepCase{
 		{"equal, 1 task worker", "user", []string{"id"}, 1, 0.95, ""},

@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -18,22 +16,21 @@ import (
 const (
 	// sampleEvery is how often the memory is looked at.
 	sampleEvery = 20 * time.Millisecond
-	// ticksPerSecond is USER_HZ, the unit of times in /proc/PID/stat on all of Linux.
-	ticksPerSecond = 100
-	exitEqual      = 0
-	exitDiffers    = 1
+	exitEqual   = 0
+	exitDiffers = 1
 )
 
 // outcome is one run of cupid.
 type outcome struct {
 	took, cpu, server time.Duration
-	memory            int64 // of master and workers together, at the most
+	unit              time.Duration // measured right before
+	memory            int64         // of master and workers together, at the most
 	wrong             string
 }
 
 // sweep runs cupid-master once and looks at its report.
 func (w *world) sweep(ctx context.Context, s schema, c sweepCase, planted map[string]string) (out outcome, err error) {
-	config := w.config(s, c)
+	config := w.once(s, c)
 	dir := filepath.Dir(config["logDir"].(string))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return out, err
@@ -62,7 +59,7 @@ func (w *world) sweep(ctx context.Context, s schema, c sweepCase, planted map[st
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	err = watch(cmd.Process.Pid, ended, &out.memory)
+	err = memoryUntil(cmd.Process.Pid, ended, &out.memory)
 	out.took = time.Since(start)
 	if err != nil {
 		if _, ok := errors.AsType[*exec.ExitError](err); !ok || ctx.Err() != nil {
@@ -87,8 +84,8 @@ func (w *world) sweep(ctx context.Context, s schema, c sweepCase, planted map[st
 	return out, err
 }
 
-// watch samples the memory of a process and its children until it has ended.
-func watch(pid int, ended <-chan error, most *int64) error {
+// memoryUntil samples the memory of a process and its children until it has ended.
+func memoryUntil(pid int, ended <-chan error, most *int64) error {
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
 	for {
@@ -101,59 +98,12 @@ func watch(pid int, ended <-chan error, most *int64) error {
 	}
 }
 
-// memoryOf is the resident memory of a process and its children; one that ends
-// meanwhile has none.
-func memoryOf(pid int) int64 {
-	all := resident(pid)
-	children, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	for _, thread := range children {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, thread.Name()))
-		for field := range strings.FieldsSeq(string(text)) {
-			if child, err := strconv.Atoi(field); err == nil {
-				all += resident(child)
-			}
-		}
-	}
-	return all
-}
-
-func resident(pid int) int64 {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
-}
-
-// cpuOf is the time that a process has computed.
-func cpuOf(pid int) (all time.Duration, err error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// The name in brackets may hold anything; utime and stime are 12th and 13th behind it: proc_pid_stat(5).
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat is %q", pid, stat)
-	}
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		all += time.Duration(n) * time.Second / ticksPerSecond
-	}
-	return all, nil
-}
-
 // planted are the keys of a case with their kinds.
 func (w *world) planted(ctx context.Context, s schema, c sweepCase) (_ map[string]string, err error) {
 	if c.planted == "" {
 		return nil, nil //nolint:nilnil // nothing is planted in equal tables
 	}
-	rows, err := w.db.QueryxContext(ctx, w.in(s, c.planted))
+	rows, err := w.src.QueryxContext(ctx, w.sized(s, c.planted))
 	if err != nil {
 		return nil, err
 	}
