@@ -143,15 +143,25 @@ func refusal(hello ipc.Hello, s *slot) string {
 	return ""
 }
 
-// answer sends one of the pool's own frames. That it cannot be sent is a fault of the worker.
+// answer sends one of the pool's own frames. That it cannot be sent is a fault of the worker, unless that has ended the connection by itself:
+// then it is about to exit, and its reasons are its own.
 func (p *Pool) answer(s *slot, typ string, body any) {
 	env, err := ipc.NewEnvelope(typ, 0, body)
 	if err == nil {
 		err = s.worker.conn.TrySendUrgent(env)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case peerEnded(err):
+		p.enter(s, Killing, p.config.QuitTimeout)
+	default:
 		p.kill(s, err.Error(), nil, 0)
 	}
+}
+
+// peerEnded tells whether a connection has ended because the worker has closed its end.
+func peerEnded(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 func (p *Pool) ready(s *slot) {
@@ -220,7 +230,7 @@ func (p *Pool) kill(s *slot, reason string, first os.Signal, wait time.Duration)
 // lost: nothing more can be received from a worker.
 func (p *Pool) lost(s *slot, w *worker, err error) {
 	w.lost = true
-	ended := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
+	ended := peerEnded(err)
 	switch {
 	case w.exited:
 		// A frame cut off or broken is told of whichever is seen first, it or the exit; that the wait after death

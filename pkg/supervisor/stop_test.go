@@ -128,3 +128,31 @@ func TestDrainingWorkerIsHeardAndSpokenTo(t *testing.T) {
 		w.want("heard", w.heard(), "0.1 ready\n0.1 events\n0.1 done\n0.1 gone, drained true: exit status 0")
 	})
 }
+
+// A SIGTERM to the whole group reaches workers first: they end their connections and are about to exit when the pool's
+// own stop comes. They are not killed for it. The pool is busy meanwhile, so that it hears of both at once.
+func TestStopLeavesWorkersToEndWhoHaveBegunToByThemselves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slots = 20
+		w := newWorld(t, slots, always(func(f *fake) int {
+			if !f.untilReady() {
+				return 1
+			}
+			if f.order.Slot == 0 {
+				<-time.After(time.Second)
+				f.send(ipc.TypeWant, nil)
+				return f.serve(func() ipc.Heartbeat { return ipc.Heartbeat{Waiting: true} })
+			}
+			<-time.After(1500 * time.Millisecond)
+			_ = f.far.Close()
+			<-time.After(2 * time.Second) // the pool hears of it at 2 s, and it ends at 3.5 s
+			return 0
+		}), func(c *supervisor.Config) { c.QuitTimeout, c.StopTimeout = 2*time.Second, 5*time.Second })
+		w.onMessage(func(int, ipc.Envelope) { <-time.After(time.Second) })
+		pass(1900 * time.Millisecond)
+		w.pool.Stop()
+		if got := strings.Count(w.heard(), "gone, drained true: exit status 0"); got != slots {
+			t.Errorf("%d of %d workers ended by themselves:\n%s", got, slots, w.heard())
+		}
+	})
+}
