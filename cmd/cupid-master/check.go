@@ -24,6 +24,7 @@ func check(ctx context.Context, o options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer s.close()
 	r, err := s.checkDatabases(ctx)
 	if err != nil {
 		return err
@@ -84,7 +85,7 @@ func (s *setup) checkDatabases(ctx context.Context) (boot.Report, error) {
 	defer cancel()
 	var said strings.Builder
 	child, err := process.Start(ctx, process.Command{
-		Path: s.worker, Title: "cupid: check", Env: []string{ipc.EnvSlot + "=0", ipc.EnvGeneration + "=0"},
+		Binary: s.worker, Title: "cupid: check", Env: []string{ipc.EnvSlot + "=0", ipc.EnvGeneration + "=0"},
 		Output: func(line string) { said.WriteString(line + "\n") },
 	})
 	if err != nil {

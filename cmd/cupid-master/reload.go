@@ -4,19 +4,57 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 
 	"github.com/masixun71/cupid/pkg/supervisor"
 )
 
-// reloadWhenWanted does the reloads that signals ask for, one at a time: many
-// signals in a burst are one reload more.
-func (m *master) reloadWhenWanted(ctx context.Context, reloads <-chan struct{}) {
+// reloads are the reloads that were asked for and have not begun. All that are asked for while one runs are one more: they get its result.
+type reloads struct {
+	wanted chan struct{} // one: a reload is wanted
+
+	mu      sync.Mutex     // guards callers
+	callers []chan<- error // each has room for its one answer
+}
+
+// want asks for a reload and waits for nothing.
+func (r *reloads) want() {
+	select {
+	case r.wanted <- struct{}{}:
+	default: // one is wanted already
+	}
+}
+
+// wait asks for a reload and returns its result.
+func (r *reloads) wait(ctx context.Context) error {
+	answer := make(chan error, 1)
+	r.mu.Lock()
+	r.callers = append(r.callers, answer)
+	r.mu.Unlock()
+	r.want()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// run does the reloads that are wanted, one at a time, until ctx is done.
+func (r *reloads) run(ctx context.Context, reload func(context.Context) error) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-reloads:
-			_ = m.reload(ctx) // it is logged
+		case <-r.wanted:
+		}
+		r.mu.Lock()
+		callers := r.callers
+		r.callers = nil
+		r.mu.Unlock()
+		err := reload(ctx)
+		for _, answer := range callers {
+			answer <- err
 		}
 	}
 }
@@ -45,9 +83,15 @@ func (m *master) tryReload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.mu.Lock()
-	now := m.setup
-	m.mu.Unlock()
+	// In the end one of the two is not used any more.
+	now := m.current(next)
+	defer func() {
+		if m.current(next) == next {
+			now.close()
+		} else {
+			next.close()
+		}
+	}()
 	if next.stateDir != now.stateDir {
 		return &setupError{errors.New("cacheFilePath cannot change while cupid runs: stop it and start it again")}
 	}
@@ -60,6 +104,7 @@ func (m *master) tryReload(ctx context.Context) error {
 	m.swap(next)
 	err = m.pool.Reload(ctx, supervisor.Update{
 		Slots: slots(next.config.WorkerNumber), Payload: func(int) json.RawMessage { return next.orders },
+		Starter: m.starter(next),
 	})
 	if err != nil {
 		m.swap(now)

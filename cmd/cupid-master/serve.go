@@ -29,6 +29,7 @@ type master struct {
 	once    *once // nil: it runs until it is stopped
 	log     zerolog.Logger
 	logs    *logfile.File
+	reloads reloads
 
 	mu      sync.Mutex // guards all below
 	setup   *setup
@@ -56,13 +57,14 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	defer handling.Wait()
 	defer cancel(nil)
 	m := &master{options: o, since: time.Now(), reports: map[int]json.RawMessage{}, readied: map[int]bool{}}
+	m.reloads.wanted = make(chan struct{}, 1)
 	if o.once {
 		m.once = newOnce(o, stdout, stderr, cancel)
 	}
-	reloads := make(chan struct{}, 1) // one: a reload is wanted
 	started := make(chan struct{})
-	handling.Go(func() { m.handleSignals(ctx, signals, cancel, reloads, started) })
-	err := m.start(ctx, stdout, stderr, reloads, started)
+	handling.Go(func() { process.ReapOrphans(ctx) })
+	handling.Go(func() { m.handleSignals(ctx, signals, cancel, started) })
+	err := m.start(ctx, stdout, stderr, started)
 	if m.once != nil {
 		return m.onceOutcome(ctx, err)
 	}
@@ -73,11 +75,12 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 }
 
 // start takes the locks, checks, and runs the pool until ctx is done.
-func (m *master) start(ctx context.Context, stdout, stderr io.Writer, reloads chan struct{}, started chan struct{}) error {
+func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started chan struct{}) error {
 	s, err := load(ctx, m.options)
 	if err != nil {
 		return err
 	}
+	defer func() { m.current(s).close() }()
 	if err := s.makeDirs(); err != nil {
 		return err
 	}
@@ -102,7 +105,7 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, reloads ch
 	m.router = router.New(m.log, m.roleOf)
 	m.pool = supervisor.New(supervisor.Config{
 		Slots: slots(s.config.WorkerNumber), Payload: func(int) json.RawMessage { return s.orders },
-		Starter: supervisor.StarterFunc(m.startWorker), Handler: m, Log: m.log,
+		Starter: m.starter(s), Handler: m, Log: m.log,
 	})
 	m.router.Connect(m.pool)
 	socket, err := listen(s.stateDir, m.answer)
@@ -114,7 +117,7 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, reloads ch
 	}
 	close(started)
 	m.log.Info().Str("build", ipc.Build).Int("pid", os.Getpid()).Int("workers", s.config.WorkerNumber).Msg("cupid starts")
-	return m.runAll(ctx, socket, reloads)
+	return m.runAll(ctx, socket)
 }
 
 // openLogs opens the master's log. A run with -once keeps the terminal for its progress.
@@ -134,11 +137,11 @@ func (m *master) openLogs(s *setup, stdout, stderr io.Writer) error {
 }
 
 // runAll runs the pool and what goes on beside it.
-func (m *master) runAll(ctx context.Context, socket *control, reloads chan struct{}) error {
+func (m *master) runAll(ctx context.Context, socket *control) error {
 	beside, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { socket.run(beside) })
-	wg.Go(func() { m.reloadWhenWanted(beside, reloads) })
+	wg.Go(func() { m.reloads.run(beside, m.reload) })
 	wg.Go(func() { m.tellTimes(beside) })
 	wg.Go(func() { _ = m.router.Run(beside) })
 	if m.once != nil {
@@ -187,23 +190,32 @@ func (m *master) roleOf(slot int) string {
 	return router.RoleTask
 }
 
-// startWorker starts one worker process.
-func (m *master) startWorker(ctx context.Context, order supervisor.Order) (supervisor.Child, error) {
+// current is the setup that cupid runs with, first before there is one.
+func (m *master) current(first *setup) *setup {
 	m.mu.Lock()
-	s := m.setup
-	m.mu.Unlock()
-	log := m.log.With().Int("slot", order.Slot).Str("worker", order.Role).Logger()
-	child, err := process.Start(ctx, process.Command{
-		Path: s.worker, Title: order.Title, LockPath: boot.SlotLock(s.stateDir, order.Slot),
-		Env: []string{
-			fmt.Sprintf("%s=%d", ipc.EnvSlot, order.Slot), fmt.Sprintf("%s=%d", ipc.EnvGeneration, order.Generation),
-		},
-		Output: func(line string) { log.Warn().Str("line", line).Msg("worker said") },
-	})
-	if err != nil {
-		return nil, err
+	defer m.mu.Unlock()
+	if m.setup == nil {
+		return first
 	}
-	return child, nil
+	return m.setup
+}
+
+// starter starts the worker processes of a setup.
+func (m *master) starter(s *setup) supervisor.Starter {
+	return supervisor.StarterFunc(func(ctx context.Context, order supervisor.Order) (supervisor.Child, error) {
+		log := m.log.With().Int("slot", order.Slot).Str("worker", order.Role).Logger()
+		child, err := process.Start(ctx, process.Command{
+			Binary: s.worker, Title: order.Title, LockPath: boot.SlotLock(s.stateDir, order.Slot),
+			Env: []string{
+				fmt.Sprintf("%s=%d", ipc.EnvSlot, order.Slot), fmt.Sprintf("%s=%d", ipc.EnvGeneration, order.Generation),
+			},
+			Output: func(line string) { log.Warn().Str("line", line).Msg("worker said") },
+		})
+		if err != nil {
+			return nil, err
+		}
+		return child, nil
+	})
 }
 
 // Ready hears from the pool that a worker is set up.
@@ -318,7 +330,7 @@ func (m *master) answer(ctx context.Context, request string) (any, error) {
 		}
 		return now, nil
 	case ipc.TypeReload:
-		return nil, m.reload(ctx)
+		return nil, m.reloads.wait(ctx)
 	case ipc.TypeStop:
 		m.pool.Stop()
 		return nil, nil //nolint:nilnil // there is nothing to answer but that it was heard

@@ -22,7 +22,7 @@ const probeTimeout = 5 * time.Second
 // setup is a configuration that has been read, and everything that follows from it.
 type setup struct {
 	config   *config.Config
-	worker   string // path of the worker binary
+	worker   *process.Binary
 	stateDir string
 	orders   json.RawMessage // boot.Orders, for the workers
 
@@ -31,9 +31,9 @@ type setup struct {
 	unreachable []string
 }
 
-// load reads the configuration and finds the worker binary. Nothing is started
-// and nothing changed.
-func load(ctx context.Context, o options) (*setup, error) {
+// load reads the configuration and opens the worker binary, which close gives up.
+// Nothing is started and nothing changed.
+func load(ctx context.Context, o options) (_ *setup, err error) {
 	text, err := os.ReadFile(o.config)
 	if err != nil {
 		return nil, &setupError{fmt.Errorf("read configuration: %w", err)}
@@ -42,17 +42,26 @@ func load(ctx context.Context, o options) (*setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &setup{config: c, worker: o.worker, stateDir: stateDir(c, o)}
-	if s.worker == "" {
+	s := &setup{config: c, stateDir: stateDir(c, o)}
+	path := o.worker
+	if path == "" {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, fmt.Errorf("find the worker binary: %w", err)
 		}
-		s.worker = filepath.Join(filepath.Dir(self), "cupid-worker")
+		path = filepath.Join(filepath.Dir(self), "cupid-worker")
 	}
+	if s.worker, err = process.OpenBinary(path); err != nil {
+		return nil, &setupError{err}
+	}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
 	probing, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	if _, err := process.Probe(probing, s.worker, ipc.ProtocolVersion); err != nil {
+	if _, err := s.worker.Probe(probing, ipc.ProtocolVersion); err != nil {
 		return nil, &setupError{err}
 	}
 	wire, err := c.EncodeWire()
@@ -71,6 +80,9 @@ func load(ctx context.Context, o options) (*setup, error) {
 	}
 	return s, nil
 }
+
+// close gives up what a setup holds, when no worker is started from it any more.
+func (s *setup) close() { _ = s.worker.Close() }
 
 // stateDir is where the cache files lie. A dry run has its own, so that the rows it
 // passes are still called back by the next run.

@@ -22,7 +22,7 @@ var errStopSignal = errors.New("stopped by a signal")
 
 // handleSignals acts on signals until ctx is done. A reload that is asked for
 // before everything has started is done after that.
-func (m *master) handleSignals(ctx context.Context, signals <-chan os.Signal, stop context.CancelCauseFunc, reloads chan<- struct{}, started <-chan struct{}) {
+func (m *master) handleSignals(ctx context.Context, signals <-chan os.Signal, stop context.CancelCauseFunc, started <-chan struct{}) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -39,10 +39,7 @@ func (m *master) handleSignals(ctx context.Context, signals <-chan os.Signal, st
 				default: // the logs are about to be opened
 				}
 			default:
-				select {
-				case reloads <- struct{}{}:
-				default: // one is wanted already
-				}
+				m.reloads.want()
 			}
 		}
 	}

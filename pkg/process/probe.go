@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"syscall"
@@ -22,20 +21,20 @@ type Version struct {
 	Build    string `json:"build"`
 }
 
-// Probe runs the worker binary at path with -version and checks that it speaks protocol. Each error is a sentence that tells the
-// operator what is wrong with the binary.
-func Probe(ctx context.Context, path string, protocol int) (Version, error) {
-	if err := checkBinary(path); err != nil {
-		return Version{}, err
-	}
+// probe runs the program, which is the worker binary at path, with -version.
+func probe(ctx context.Context, path, program string, protocol int) (Version, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, fmt.Errorf("no answer within %v", probeTimeout))
 	defer cancel()
 	out := &limited{limit: maxLineBytes}
-	cmd := exec.CommandContext(ctx, path, "-version")
+	cmd := exec.CommandContext(ctx, program, "-version")
 	cmd.Env = SafeEnv(os.Environ())
 	cmd.Stdout = out
 	cmd.WaitDelay = waitDelay
-	if err := cmd.Run(); err != nil {
+	err := start(cmd)
+	if err == nil {
+		err = wait(cmd)
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -50,21 +49,6 @@ func Probe(ctx context.Context, path string, protocol int) (Version, error) {
 			path, version.Build, version.Protocol, protocol)
 	}
 	return version, nil
-}
-
-func checkBinary(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("worker binary %s does not exist: install cupid-worker there: %w", path, err)
-	case err != nil:
-		return fmt.Errorf("look at worker binary: %w", err)
-	case info.IsDir():
-		return fmt.Errorf("worker binary %s is a directory", path)
-	case info.Mode()&0o111 == 0:
-		return fmt.Errorf("worker binary %s is not executable (mode %v): %w", path, info.Mode().Perm(), fs.ErrPermission)
-	}
-	return nil
 }
 
 // startError says in words what the kernel says in a number when a binary cannot be started.

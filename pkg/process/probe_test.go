@@ -70,3 +70,45 @@ func TestProbeDoesNotWaitForEver(t *testing.T) {
 		t.Errorf("got %v, want the deadline", err)
 	}
 }
+
+// An upgrade replaces the file; children are what was opened until somebody opens it anew.
+func TestBinaryStaysWhatItWas(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cupid-worker")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(self, path); err != nil {
+		t.Skipf("the test binary lies on another file system: %v", err)
+	}
+	binary, err := process.OpenBinary(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(c *process.Command) { c.Binary, c.Path = binary, "" }
+	for range 2 {
+		child, lines := start(t, "titled", "it runs", change)
+		if got := next(t, lines); got != "titled" {
+			t.Errorf("got %q, want the role's line", got)
+		}
+		if err := child.Signal(os.Kill); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+".new", []byte("#!/bin/sh\nexit 9\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := binary.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if binary, err = process.OpenBinary(path); err != nil {
+		t.Fatal(err)
+	}
+	child, _ := start(t, "titled", "it runs", change)
+	if err := wait(t, child); err == nil || err.Error() != "exit status 9" {
+		t.Errorf("opened anew: got %v, want exit status 9", err)
+	}
+}

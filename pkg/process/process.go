@@ -33,9 +33,11 @@ const waitDelay = 200 * time.Millisecond
 
 // Command says what to start.
 type Command struct {
-	// Path is the binary.
+	// Binary is what to start, unless Path is.
+	Binary *Binary
+	// Path is the program to start when Binary is nil.
 	Path string
-	// Title is what ps shows instead of Path; default: Path.
+	// Title is what ps shows instead of the path; default: the path.
 	Title string
 	// Args follow the title.
 	Args []string
@@ -61,6 +63,10 @@ type Child struct {
 // *LockedError. Later ends of ctx do nothing to the child.
 func Start(ctx context.Context, command Command) (*Child, error) {
 	var lock *os.File
+	program := command.Path
+	if command.Binary != nil {
+		command.Path, program = command.Binary.Path(), command.Binary.program()
+	}
 	if command.LockPath != "" {
 		var err error
 		if lock, err = lockSlot(ctx, command.LockPath); err != nil {
@@ -75,7 +81,7 @@ func Start(ctx context.Context, command Command) (*Child, error) {
 	}
 	defer func() { _ = far.Close() }() // Or the child's death would not be seen as end of file here.
 	out := newOutput(command.Output)
-	child := &Child{cmd: command.build(far, lock, out), conn: conn, done: make(chan struct{})}
+	child := &Child{cmd: command.build(program, far, lock, out), conn: conn, done: make(chan struct{})}
 	started := make(chan error, 1) // one answer, and its sender must not wait
 	go child.run(started, out)
 	if err := <-started; err != nil {
@@ -87,14 +93,14 @@ func Start(ctx context.Context, command Command) (*Child, error) {
 	return child, nil
 }
 
-func (c Command) build(far, lock *os.File, out *output) *exec.Cmd {
+func (c Command) build(program string, far, lock *os.File, out *output) *exec.Cmd {
 	title := c.Title
 	if title == "" {
 		title = c.Path
 	}
 	// No exec.Command: that looks the path up, and sets an error for later.
 	cmd := &exec.Cmd{
-		Path:        c.Path,
+		Path:        program,
 		Args:        append([]string{title}, c.Args...),
 		Env:         append(SafeEnv(os.Environ()), c.Env...),
 		Stdout:      out,
@@ -114,13 +120,13 @@ func (c *Child) run(started chan<- error, out *output) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer out.close()
-	if err := c.cmd.Start(); err != nil {
+	if err := start(c.cmd); err != nil {
 		started <- err
 		return
 	}
 	started <- nil
 	// What Wait says about the pipes is of no interest, only how the process ended.
-	_ = c.cmd.Wait()
+	_ = wait(c.cmd)
 	if state := c.cmd.ProcessState; state == nil || !state.Success() {
 		c.err = &exec.ExitError{ProcessState: state}
 	}

@@ -75,6 +75,8 @@ type Update struct {
 	Slots []Slot
 	// Payload replaces Config.Payload. Nil: as before.
 	Payload func(slot int) json.RawMessage
+	// Starter replaces Config.Starter. Nil: as before.
+	Starter Starter
 }
 
 // Config holds the settings of a Pool. Zero durations mean their defaults.

@@ -44,7 +44,7 @@ func (p *Pool) start(s *slot) {
 	p.enter(s, Starting, 0)
 	spec, with := s.spec(), s.plan
 	order := Order{Slot: s.number, Generation: s.generation, Role: spec.Role, Title: spec.Title}
-	p.launch(order, func(child Child, err error) { p.started(s, with, child, err) })
+	p.launch(with.starter, order, func(child Child, err error) { p.started(s, with, child, err) })
 }
 
 // started: the Starter has answered.

@@ -25,6 +25,7 @@ var (
 type plan struct {
 	slots   []Slot
 	payload func(slot int) json.RawMessage
+	starter Starter
 }
 
 // Pool is a set of slots with a worker each. Run does all of the work; the other methods may be called from any goroutine.
@@ -42,7 +43,7 @@ type Pool struct {
 	// The rest belongs to the loop.
 	plan      *plan
 	slots     []*slot
-	launch    func(order Order, report func(Child, error))
+	launch    func(starter Starter, order Order, report func(Child, error))
 	helpers   sync.WaitGroup
 	timer     *time.Timer
 	timerAt   time.Time
@@ -61,7 +62,7 @@ func New(config Config) *Pool {
 		happenings: make(chan func()), // without room: a flood of frames then waits in the workers, not here
 		stop:       make(chan struct{}),
 		ended:      make(chan struct{}),
-		plan:       &plan{slots: config.Slots, payload: config.Payload},
+		plan:       &plan{slots: config.Slots, payload: config.Payload, starter: config.Starter},
 	}
 	p.fit(len(config.Slots))
 	return p
@@ -74,11 +75,11 @@ func (p *Pool) Run(ctx context.Context) error {
 	starts, endStarts := context.WithCancel(ctx)
 	defer endStarts()
 	p.endStarts = endStarts
-	p.launch = func(order Order, report func(Child, error)) {
+	p.launch = func(starter Starter, order Order, report func(Child, error)) {
 		p.helpers.Go(func() {
 			limited, cancel := context.WithTimeout(starts, p.config.StartTimeout)
 			defer cancel()
-			child, err := p.config.Starter.Start(limited, order)
+			child, err := starter.Start(limited, order)
 			p.post(func() { report(child, err) })
 		})
 	}

@@ -110,12 +110,15 @@ func (p *Pool) advance() {
 func (p *Pool) beginReload() {
 	request := *p.waiting
 	p.waiting = nil
-	next := &plan{slots: request.update.Slots, payload: request.update.Payload}
+	next := &plan{slots: request.update.Slots, payload: request.update.Payload, starter: request.update.Starter}
 	if next.slots == nil {
 		next.slots = p.plan.slots
 	}
 	if next.payload == nil {
 		next.payload = p.plan.payload
+	}
+	if next.starter == nil {
+		next.starter = p.plan.starter
 	}
 	p.config.Log.Info().Int("slots", len(next.slots)).Msg("reload begins")
 	kept := len(p.slots)
