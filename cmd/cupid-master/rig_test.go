@@ -32,6 +32,8 @@ type rig struct {
 	config   map[string]any // as it is written
 	extra    []string       // arguments of the master
 	verbatim string         // the configuration, when it is not config
+	// prepare changes how the master is started. It may be nil.
+	prepare func(cmd *exec.Cmd)
 }
 
 // columns of the test tables, on both sides.
@@ -156,6 +158,9 @@ func (r *rig) launch(args ...string) *run {
 	m.cmd = exec.Command(filepath.Join(bin, "cupid-master"), append([]string{"-config", r.path}, args...)...)
 	m.cmd.Stdout, m.cmd.Stderr = m.output, m.output
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if r.prepare != nil {
+		r.prepare(m.cmd)
+	}
 	if err := m.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
@@ -207,11 +212,13 @@ func (m *run) wait() int {
 
 // workerStatus and statusReply are what tests look at of a status answer.
 type workerStatus struct {
-	Slot     int    `json:"slot"`
-	Role     string `json:"role"`
-	Pid      int    `json:"pid"`
-	State    string `json:"state"`
-	Restarts int    `json:"restarts"`
+	Slot       int    `json:"slot"`
+	Role       string `json:"role"`
+	Pid        int    `json:"pid"`
+	State      string `json:"state"`
+	Generation uint64 `json:"generation"`
+	Restarts   int    `json:"restarts"`
+	LastExit   string `json:"lastExit"`
 }
 
 type statusReply struct {

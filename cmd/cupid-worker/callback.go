@@ -50,7 +50,7 @@ func (w *worker) callback(ctx context.Context) (func(context.Context) error, fun
 	c := callback.New(callback.Config{
 		Destinations: destinations, Queue: durable{q}, Limit: w.config.QueueLimit, Alerts: tell, Settle: w.config.Settle(),
 		Idle: w.config.CallbackWorkerInterval(), FailedAttempts: w.config.Notify.FailedAttempt, Hold: w.orders.DryRun,
-		Step: w.session.Step, Draining: w.session.Draining(), Log: w.log,
+		Step: w.step, Draining: w.session.Draining(), Log: w.log,
 	})
 	w.session.Status = func() any { return c.Status() }
 	w.session.Handle(ipc.TypeEvents, func(env ipc.Envelope) { w.submit(ctx, c, env) })

@@ -98,9 +98,11 @@ func work(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	if err := process.CrashOutput(boot.CrashFile(w.orders.StateDir, w.welcome.Slot)); err != nil {
+	crash := boot.CrashFile(w.orders.StateDir, w.welcome.Slot)
+	if err := process.CrashOutput(crash); err != nil {
 		return err
 	}
+	process.StacksOnQuit(crash)
 	w.log = file.Logger().With().Str("worker", w.welcome.Role).Int("slot", w.welcome.Slot).Logger()
 	w.session = ipc.NewSession(joined)
 	w.session.ReopenLogs = func() { _ = file.Reopen() }

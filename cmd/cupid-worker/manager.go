@@ -56,7 +56,7 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 	m, err := manager.New(manager.Config{
 		Pairs: pairs, Cursors: cursors{cache.New[manager.State](boot.ManagerFile(w.orders.StateDir)), w.log, tell}, Owner: owned, Alerts: tell,
 		Offer:      func(ctx context.Context, c chunk.Chunk) error { return w.session.Tell(ctx, ipc.TypeChunk, 0, c) },
-		Step:       w.session.Step,
+		Step:       w.step,
 		Generation: w.welcome.Generation, StartID: start, ChunkRows: w.config.ChunkRow, Log: w.log,
 		Once: w.orders.Once, Resume: w.orders.Resume, Run: w.orders.Run, Progress: w.tellProgress,
 	})

@@ -32,7 +32,7 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 		open = append(open, a.Close)
 	}
 	c := task.Config{
-		Pairs: pairs, Work: sessionWork{w.session}, Hand: hand, Settle: w.config.Settle(), Step: w.session.Step,
+		Pairs: pairs, Work: sessionWork{w.session}, Hand: hand, Settle: w.config.Settle(), Step: w.step,
 		Draining: w.session.Draining(), LogValues: w.config.LogValues, Deletes: deletes, SQL: w.orders.SQL,
 		Idle: w.config.TaskWorkerInterval(), Log: w.log,
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -77,6 +78,29 @@ func CrashOutput(path string) error {
 		return fmt.Errorf("set crash output to %s: %w", path, err)
 	}
 	return nil
+}
+
+// maxStackBytes is how much of its stacks a process writes on SIGQUIT: those of some thousand goroutines.
+const maxStackBytes = 1 << 20
+
+// StacksOnQuit has SIGQUIT end this process with exit code 2, as the runtime does, after the stacks of all goroutines were written to standard
+// error and to the end of the file at path. Those that the runtime writes by itself lack the one that a hang is about: of a goroutine
+// that runs at that moment, as in a loop without end, it says no more than that its stack is unavailable. Here the
+// world is stopped first.
+func StacksOnQuit(path string) {
+	quit := make(chan os.Signal, 1)
+	signal.Notify(quit, syscall.SIGQUIT)
+	go func() {
+		<-quit
+		stacks := make([]byte, maxStackBytes)
+		stacks = append([]byte("SIGQUIT: stacks of all goroutines\n\n"), stacks[:runtime.Stack(stacks, true)]...)
+		_, _ = os.Stderr.Write(stacks) // it ends whether somebody reads that or not
+		if file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err == nil {
+			_, _ = file.Write(stacks)
+			_ = file.Close()
+		}
+		os.Exit(2) //nolint:forbidigo // what SIGQUIT is for
+	}()
 }
 
 // RSSBytes returns the resident memory of a process.

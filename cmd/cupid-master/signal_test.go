@@ -1,0 +1,304 @@
+package main_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A stop comes whenever it likes, and is one.
+func TestTermWhenever(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]func(r *rig) *run{
+		"while the databases are checked": func(r *rig) *run {
+			addr, asked := silentServer(r.t)
+			r.with("dsn", "mysql:dbname=x;host=127.0.0.1;port="+addr)
+			m := r.launch()
+			receiveWithin(r.t, "the check at work", asked)
+			return m
+		},
+		"while a reload checks": func(r *rig) *run {
+			m := r.start()
+			addr, asked := silentServer(r.t)
+			r.with("dsn", "mysql:dbname=x;host=127.0.0.1;port="+addr)
+			r.write()
+			sendSignal(r.t.(*testing.T), m.cmd.Process.Pid, syscall.SIGUSR1)
+			receiveWithin(r.t, "the check at work", asked)
+			return m
+		},
+		"while workers are renewed": func(r *rig) *run {
+			m := r.start()
+			sendSignal(r.t.(*testing.T), m.cmd.Process.Pid, syscall.SIGUSR1)
+			r.eventually("a worker renewed", func() bool {
+				s, err := r.status()
+				return err == nil && s.Workers[0].Generation > 1
+			})
+			return m
+		},
+		"in the backoff": func(r *rig) *run {
+			m := r.start()
+			r.eventually("a wait before the next worker", func() bool {
+				s, err := r.status()
+				if err != nil {
+					return false
+				}
+				w := s.Workers[2]
+				if w.Pid != 0 {
+					_ = syscall.Kill(w.Pid, syscall.SIGKILL)
+				}
+				return w.State == "backing off" && w.Restarts > 3 // some time is left of it
+			})
+			return m
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			m := at(r)
+			begin := time.Now()
+			sendSignal(t, m.cmd.Process.Pid, syscall.SIGTERM)
+			_ = m.cmd.Process.Signal(syscall.SIGTERM) // it may be gone
+			if code := m.wait(); code != 0 {
+				t.Errorf("exit code %d, want 0\n%s", code, m.output)
+			}
+			// The figure of the design is 1.5 s; this is for a machine that has other things to do.
+			if took := time.Since(begin); took > 10*time.Second {
+				t.Errorf("stop took %s", took)
+			}
+			r.noneLeft()
+		})
+	}
+}
+
+// silentServer is a server that takes connections and says nothing.
+func silentServer(tb testing.TB) (port string, asked <-chan struct{}) {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = l.Close() })
+	first := make(chan struct{})
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		close(first)
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	}()
+	return itoa(l.Addr().(*net.TCPAddr).Port), first
+}
+
+func receiveWithin(tb testing.TB, what string, c <-chan struct{}) {
+	tb.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		tb.Fatalf("not within %s: %s", patience, what)
+	}
+}
+
+// Signals come in bursts, and reloads in the middle of work: few of the first, and nothing lost or doubled by the second.
+func TestReloadsUnderLoadLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
+	const rows = 1000
+	r := newRig(t)
+	m := r.start()
+	r.insert(1, rows)
+	r.eventually("some callbacks", func() bool { return len(r.receiver.all()) > 100 })
+	burst := time.NewTicker(10 * time.Millisecond)
+	defer burst.Stop()
+	for range 100 {
+		sendSignal(t, m.cmd.Process.Pid, syscall.SIGUSR1)
+		<-burst.C
+	}
+	r.equal()
+	calls := map[string]int{}
+	for _, c := range r.receiver.all() {
+		calls[fmt.Sprint(c.Body.Row["number"])]++
+	}
+	for number, n := range calls {
+		if n != 1 {
+			t.Errorf("row %s was called back %d times", number, n)
+		}
+	}
+	if len(calls) != rows {
+		t.Errorf("%d rows were called back, want %d", len(calls), rows)
+	}
+	r.eventually("the last reload done", func() bool {
+		log := r.masterLog()
+		return strings.Count(log, "reload is done") > 0 && strings.Count(log, "reload is done") == strings.Count(log, `"message":"reload begins"}`)/2
+	})
+	workers := r.allReady("all ready", func([]workerStatus) bool { return true })
+	// A reload of three workers takes longer than a tenth of the burst, even where they start in no time.
+	if got := workers[0].Generation; got < 2 || got > 50 {
+		t.Errorf("the manager was renewed %d times for 100 signals", got-1)
+	}
+	for _, w := range workers {
+		if w.Restarts != 0 {
+			t.Errorf("the %s worker has crashed: %s", w.Role, w.LastExit)
+		}
+	}
+}
+
+// A reload brings in what was installed since the start, when that is any good; else everything stays as it is.
+func TestReloadWithAnotherWorkerBinary(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	path := filepath.Join(r.dir, "cupid-worker")
+	released := filepath.Join(bin, "cupid-worker")
+	install := func(from func(temp string) error) {
+		t.Helper()
+		if err := from(path + ".new"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := func(mode os.FileMode, text string) func(string) error {
+		return func(temp string) error { return os.WriteFile(temp, []byte("#!/bin/sh\n"+text), mode) }
+	}
+	answer := `echo '{"protocol":1,"build":"v2"}'`
+	install(func(temp string) error { return os.Link(released, temp) })
+	r.start("-worker", path)
+	before := r.workers()
+	for _, bad := range []struct {
+		name string
+		make func(temp string) error
+		want string
+	}{
+		{"not executable", script(0o600, answer), "not executable"},
+		{"another protocol version", script(0o700, `echo '{"protocol":99,"build":"v9"}'`), "speaks protocol 99"},
+		{"something else", script(0o700, "echo hello"), "is no cupid-worker"},
+		{"one that does not check", script(0o700, `[ "$1" = -version ] && `+answer), "check: "},
+		{"none", nil, "does not exist"},
+	} {
+		if bad.make != nil {
+			install(bad.make)
+		} else if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if out, code := r.command("reload", "-config", r.path); code == 0 || !strings.Contains(out, bad.want) {
+			t.Errorf("%s: exit code %d, want one above 0, and %q: %s", bad.name, code, bad.want, out)
+		}
+	}
+	r.undisturbed(before)
+
+	// A worker that dies now gets a successor all the same: the binary that was good is still there.
+	sendSignal(t, before[2].Pid, syscall.SIGKILL)
+	r.allReady("another task worker", func(now []workerStatus) bool { return now[2].Restarts == 1 })
+
+	install(func(temp string) error {
+		text, err := os.ReadFile(released)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(temp, text, 0o700)
+	})
+	if out, code := r.command("reload", "-config", r.path); code != 0 {
+		t.Errorf("reload with a good one: exit code %d: %s", code, out)
+	}
+	for _, w := range r.allReady("all ready", func([]workerStatus) bool { return true }) {
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", w.Pid)); exe != path {
+			t.Errorf("the %s worker runs %s, %v, want %s", w.Role, exe, err, path)
+		}
+	}
+	r.insert(1, 10)
+	r.equal()
+}
+
+// A reload adds a pair and takes it away; what it had to do is done by then, or left alone.
+func TestReloadAddsAndRemovesAPair(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := r.start()
+	one := r.config["des"]
+	r.des.Exec(t, "CREATE TABLE second "+table)
+	second := r.destination(r.des, r.receiver.url())
+	second["table"], second["name"] = "second", "second"
+	r.config["des"] = append(append([]any{}, one.([]any)...), second)
+	r.write()
+	sendSignal(t, m.cmd.Process.Pid, syscall.SIGUSR1)
+	r.insert(1, 10)
+	r.equal()
+	r.eventually("calls for the new pair, too", func() bool {
+		for _, c := range r.receiver.all() {
+			if strings.Contains(c.Header.Get("Cupid-Pair"), "second") {
+				return true
+			}
+		}
+		return false
+	})
+	r.config["des"] = one
+	r.write()
+	if out, code := r.command("reload", "-config", r.path); code != 0 {
+		t.Fatalf("reload: exit code %d: %s", code, out)
+	}
+	r.insert(100, 10)
+	r.equal()
+	if out, code := r.command("status", "-config", r.path); code != 0 || strings.Contains(out, "second") {
+		t.Errorf("status: exit code %d, want 0, and nothing of the second pair: %s", code, out)
+	}
+}
+
+// The databases are away when cupid starts, and for a while longer.
+func TestDatabaseThatComesLater(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(gate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.with("dsn", fmt.Sprintf("mysql:dbname=%s;host=127.0.0.1;port=%s", r.src.Name, port))
+	r.insert(1, 100)
+	r.start()
+	before := r.workers()
+	r.eventually("the log says so", func() bool { return strings.Contains(r.masterLog(), gate) })
+	<-time.After(6 * time.Second) // longer than a heartbeat may be late
+	r.undisturbed(before)
+	forward(t, gate, net.JoinHostPort(r.src.Host, itoa(r.src.Port)))
+	r.equal()
+	r.undisturbed(before)
+}
+
+// forward takes connections at an address on behalf of another.
+func forward(t *testing.T, from, to string) {
+	t.Helper()
+	l, err := net.Listen("tcp", from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(far, near); _ = far.Close() }()
+			go func() { _, _ = io.Copy(near, far); _ = near.Close() }()
+		}
+	}()
+}
