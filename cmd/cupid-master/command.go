@@ -136,6 +136,10 @@ func (s *status) printPairs(w io.Writer, report json.RawMessage) {
 		if p.Gate.Down {
 			url += " (down since " + p.Gate.Since.Local().Format(time.DateTime) + ")"
 		}
+		if p.Storm != nil {
+			url += fmt.Sprintf(" (divergence jumped at %s, callbacks held back: %d rows diverged, %d healed)",
+				p.Storm.Since.Local().Format(time.DateTime), p.Storm.Rows, p.Storm.HealedItself+p.Storm.HealedByCallback)
+		}
 		_, _ = fmt.Fprintln(w, strings.Join([]string{
 			name, fmt.Sprint(p.Depth), fmt.Sprint(p.Stored), fmt.Sprint(p.Accepted), fmt.Sprint(p.Failed),
 			fmt.Sprint(p.HealedItself), fmt.Sprint(p.HealedByCallback), fmt.Sprint(p.NotRepaired), url,

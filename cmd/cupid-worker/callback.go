@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"io/fs"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/cache"
 	"github.com/masixun71/cupid/pkg/callback"
 	"github.com/masixun71/cupid/pkg/config"
 	"github.com/masixun71/cupid/pkg/event"
@@ -49,7 +53,8 @@ func (w *worker) callback(ctx context.Context) (func(context.Context) error, fun
 	destinations, pairs := w.destinations(client)
 	c := callback.New(callback.Config{
 		Destinations: destinations, Queue: durable{q}, Limit: w.config.QueueLimit, Alerts: tell, Settle: w.config.Settle(),
-		Idle: w.config.CallbackWorkerInterval(), FailedAttempts: w.config.Notify.FailedAttempt, Hold: w.orders.DryRun,
+		Memory: memoFile{cache.New[callback.Memo](boot.CallbackFile(w.orders.StateDir))},
+		Idle:   w.config.CallbackWorkerInterval(), FailedAttempts: w.config.Notify.FailedAttempt, Hold: w.orders.DryRun,
 		Step: w.step, Draining: w.session.Draining(), Log: w.log,
 	})
 	w.session.Status = func() any { return c.Status() }
@@ -89,11 +94,31 @@ func (w *worker) destinations(client *webhook.Client) (map[string]callback.Desti
 			deletes = p.Source.DeletePerHour
 		}
 		all[p.Name] = callback.Destination{
-			Pair: a, Sender: poster{client, n}, Gate: gates[n.URL], URL: n.URLForLog(), Concurrency: n.Concurrency,
+			Pair: a, Sender: poster{client, n}, Gate: gates[n.URL], GateID: gateID(n.URL), URL: n.URLForLog(), Concurrency: n.Concurrency,
 			Grace: n.RepairGrace(), RetryCap: n.RetryMax(), DeletePerHour: deletes,
+			StormPerMinute: n.StormRowPerMinute, StormPerSecond: n.StormCallbackPerSecond,
 		}
 	}
 	return all, open
+}
+
+// gateID names a URL in a file: the URL itself may hold a token.
+func gateID(url string) string {
+	sum := sha256.Sum256([]byte(url))
+	return hex.EncodeToString(sum[:12])
+}
+
+// memoFile keeps what the callback worker must not forget in its cache file.
+type memoFile struct{ *cache.File[callback.Memo] }
+
+// Load reads it. Of a damaged file the value before the last save is used, if there
+// is one; everything in it is found out anew else.
+func (m memoFile) Load() (callback.Memo, error) {
+	memo, err := m.File.Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return memo, nil
+	}
+	return memo, err
 }
 
 // maxConns is the most posts that may be in flight to one host.

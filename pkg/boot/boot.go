@@ -69,6 +69,9 @@ func ManagerFile(dir string) string { return filepath.Join(dir, "manager-0.json"
 // QueueFile is the callback worker's queue.
 func QueueFile(dir string) string { return filepath.Join(dir, "callback-1.db") }
 
+// CallbackFile is the callback worker's cache file.
+func CallbackFile(dir string) string { return filepath.Join(dir, "callback-1.json") }
+
 // TaskFile is the cache file of the task worker in a slot.
 func TaskFile(dir string, slot int) string {
 	return filepath.Join(dir, "task-"+strconv.Itoa(slot)+".json")

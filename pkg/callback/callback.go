@@ -31,6 +31,12 @@ type Destination struct {
 	// DeletePerHour is how many attempts with orphans there may be in an hour; 0
 	// drops them.
 	DeletePerHour int
+	// StormPerMinute is how many rows must diverge within a minute, and ten times as
+	// many as usual, for a storm; 0 is none. StormPerSecond is how many attempts may
+	// begin within any second of one.
+	StormPerMinute, StormPerSecond int
+	// GateID names the gate in the Memory, and shows no secret.
+	GateID string
 }
 
 // Config is what a callback worker is made of.
@@ -41,6 +47,8 @@ type Config struct {
 	// with 0 they are not shared.
 	Limit  int
 	Alerts Alerts
+	// Memory keeps which URLs are down and which pairs have a storm; nil: nothing does.
+	Memory Memory
 	// Settle is the wait between two looks at a watched row.
 	Settle time.Duration
 	// Idle is how often an idle lane looks for work when nobody tells it of any.
@@ -54,6 +62,8 @@ type Config struct {
 	// Draining is closed when nothing new is to be started.
 	Draining <-chan struct{}
 	Log      zerolog.Logger
+
+	changed func() // what the Memory keeps has changed
 }
 
 // Worker stores events and delivers them.
@@ -61,6 +71,7 @@ type Worker struct {
 	config Config
 	book   *book
 	lanes  map[string]*lane
+	memo   *memo
 	inbox  chan delivery // room for what the task workers may send before an answer
 }
 
@@ -74,6 +85,8 @@ func New(c Config) *Worker {
 	w := &Worker{
 		config: c, book: &book{queue: c.Queue, settle: c.Settle}, lanes: map[string]*lane{}, inbox: make(chan delivery, inboxRoom),
 	}
+	w.memo = newMemo(w)
+	w.config.changed = w.memo.changed
 	for name, d := range c.Destinations {
 		w.lanes[name] = newLane(name, d, &w.config, w.book)
 	}
@@ -95,6 +108,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
+	w.memo.restore()
+	wg.Go(func() { w.memo.run(ctx) })
 	incoming := store{Worker: w, waiting: map[string][]delivery{}}
 	wg.Go(func() { incoming.run(ctx) })
 	var lanes sync.WaitGroup
@@ -131,13 +146,16 @@ type Status struct {
 	Counts
 	URL  string     `json:"url"`
 	Gate GateStatus `json:"gate"`
+	// Storm is nil when the pair has none.
+	Storm *StormStatus `json:"storm,omitempty"`
 }
 
 // Status is safe to call at any time.
 func (w *Worker) Status() map[string]Status {
 	all := map[string]Status{}
 	for name, l := range w.lanes {
-		all[name] = Status{Depth: w.config.Queue.Depth(name), Counts: l.snapshot(), URL: l.dest.URL, Gate: l.dest.Gate.Status()}
+		counts, storm := l.snapshot()
+		all[name] = Status{Depth: w.config.Queue.Depth(name), Counts: counts, URL: l.dest.URL, Gate: l.dest.Gate.Status(), Storm: storm}
 	}
 	return all
 }

@@ -20,6 +20,7 @@ type checked struct {
 	tell     []func() // what is counted and logged once changes are written
 	attempts []attempt
 	skipped  bool // some were not looked at, since too many others cannot be read
+	probe    bool // the URL is down: one attempt is enough, and what else is due stays so
 }
 
 func (c *checked) add(change Change, tell func()) {
@@ -52,12 +53,9 @@ func (l *lane) claim(ctx context.Context) (more bool, err error) {
 	if len(due) == 0 {
 		return false, nil
 	}
-	c, err := l.check(ctx, due)
+	c, err := l.check(ctx, due, down)
 	if err != nil {
 		return false, err
-	}
-	if down {
-		c.attempts = c.attempts[:min(len(c.attempts), 1)] // a probe; the others stay due
 	}
 	l.launch(c.attempts)
 	replaced, err := l.book.apply(ctx, c.changes)
@@ -96,8 +94,8 @@ func (l *lane) landed(key string) {
 }
 
 // check looks at what is due and decides on it.
-func (l *lane) check(ctx context.Context, due []Record) (checked, error) {
-	var c checked
+func (l *lane) check(ctx context.Context, due []Record, probe bool) (checked, error) {
+	c := checked{probe: probe}
 	records := make([]known, 0, len(due))
 	for _, r := range due {
 		n, err := note(r)
@@ -153,8 +151,14 @@ func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
 			c.add(change(r.Record, n, time.Now().Add(l.config.Settle)), nil)
 			return
 		}
+		if c.probe && len(c.attempts) > 0 || l.heldBack(c, r, read) {
+			return
+		}
 		n := r.note
-		n.Kind, n.Columns, n.State, n.Unread = event.Kind(s.found.Kind), s.columns, Pending, 0
+		if n.Kind = event.Kind(s.found.Kind); n.Kind == event.Orphan {
+			l.deletes++
+		}
+		n.Columns, n.State, n.Unread, n.Held = s.columns, Pending, 0, false
 		n.Looks = []event.Look{s.found.Look}
 		c.attempts = append(c.attempts, attempt{
 			rec: r.Record, note: n, repeat: r.note.State == Accepted, body: event.AppendBody(make([]byte, 0, len(s.payload)+32), n.Kind, s.payload), read: read,
@@ -176,8 +180,7 @@ func (l *lane) mayDelete(c *checked, r known, now time.Time) bool {
 		l.deleteHour, l.deletes = now, 0
 	}
 	if l.deletes < l.dest.DeletePerHour {
-		l.deletes++
-		return true
+		return true // counted when it is posted
 	}
 	c.add(change(r.Record, r.note, l.deleteHour.Add(time.Hour)), func() {
 		l.count(func(n *Counts) { n.DeletesHeld++ })
@@ -248,6 +251,7 @@ func (l *lane) healed(r Record, n Note) {
 			c.HealedItself++
 		}
 		c.HealMillisecondSum += took.Milliseconds()
+		l.storm.healed(n.Accepted == 0)
 	})
 	l.log.Info().Str("key", r.Key).Str("how", how).Int("attempts", r.Attempts).Int64("tookMillisecond", took.Milliseconds()).Msg("healed")
 }

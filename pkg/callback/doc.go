@@ -24,6 +24,9 @@
 // A row that was posted and differs again is judged, too: while it moves and the
 // destination follows, it is neither posted nor called unrepaired.
 //
+// While a pair has a storm its rows are posted at a rate, and what is above it gets a
+// later time; see storm.
+//
 // # Promises
 //
 // An event that Submit has returned for is on disk, and stays there until its row
@@ -37,7 +40,9 @@
 // lane waits and probes; answers are still written down. A row that cannot be read
 // though its databases answer waits by itself. So does an event whose note makes no
 // sense to this build: it is told, kept, and never taken for none. While a URL is
-// down or asked to be left alone, its lanes read nothing.
+// down or asked to be left alone, its lanes read nothing. Which URLs are down, and
+// which pairs have a storm, is kept in the Memory, so that a worker that starts anew
+// probes where the one before did.
 //
 // # Concurrency
 //

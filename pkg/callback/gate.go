@@ -215,6 +215,27 @@ func (g *Gate) closed() time.Duration {
 	return 0
 }
 
+// memo is what a restart must not forget of a URL that is down.
+func (g *Gate) memo() (m GateMemo, down bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return GateMemo{Failures: g.failures, Parked: g.parked, Since: g.since, Open: g.open}, g.down()
+}
+
+// resume goes on with what an earlier worker knew of the URL. One that says that it is
+// gone is probed at once: the restart may be a reload, by which somebody asks for that.
+func (g *Gate) resume(m GateMemo, now time.Time) {
+	if m.Failures < downAfter {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.failures, g.parked, g.since = m.Failures, m.Parked, m.Since
+	if latest := now.Add(probeCap); !m.Parked && m.Open.Before(latest) {
+		g.open = m.Open
+	}
+}
+
 // GateStatus is what is told of a URL.
 type GateStatus struct {
 	Down     bool      `json:"down"`

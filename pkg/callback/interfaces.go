@@ -89,6 +89,32 @@ type Sender interface {
 	Post(ctx context.Context, p Post) Outcome
 }
 
+// Memory keeps what a worker must not forget when it is killed, beside the queue. Its
+// methods are called one at a time.
+type Memory interface {
+	// Load returns what was saved last; of nothing, the zero value.
+	Load() (Memo, error)
+	// Save is durable when it returns.
+	Save(Memo) error
+}
+
+// Memo is what a Memory keeps.
+type Memo struct {
+	// Gates are the URLs that are down, by GateID.
+	Gates map[string]GateMemo `json:"gates,omitempty"`
+	// Storms are those that go on, by the name of the pair.
+	Storms map[string]StormStatus `json:"storms,omitempty"`
+}
+
+// GateMemo is a URL that is down.
+type GateMemo struct {
+	Failures int       `json:"failures"`
+	Parked   bool      `json:"parked,omitempty"`
+	Since    time.Time `json:"since"`
+	// Open is when it may be probed next.
+	Open time.Time `json:"open"`
+}
+
 // Alerts takes what an operator should hear of. It does not block.
 type Alerts interface {
 	Alert(kind, text string)

@@ -28,8 +28,6 @@ const (
 	finishEvery = 5 * time.Millisecond
 	// retryBase is the wait after the first failed attempt of an event.
 	retryBase = time.Second
-	// jumpCount events within jumpTime are a jump of divergence on a pair.
-	jumpCount, jumpTime = 1000, time.Minute
 	// alertFailures is after how many failures in a row an operator is told.
 	alertFailures = 5
 )
@@ -50,6 +48,8 @@ type Counts struct {
 	Unreadable uint64 `json:"unreadable"`
 	// DeletesHeld counts the times that an orphan had to wait for the next hour.
 	DeletesHeld uint64 `json:"deletesHeld"`
+	// HeldBack counts rows that were held back in a storm.
+	HeldBack uint64 `json:"heldBack"`
 }
 
 // lane delivers the events of one pair. One goroutine, in run, claims, reads and
@@ -79,9 +79,7 @@ type lane struct {
 
 	mu     sync.Mutex // guards all below
 	counts Counts
-	jumpAt time.Time
-	jump   int
-	jumped bool
+	storm  storm
 }
 
 // trouble is something that fails, and is tried again after a while.
@@ -102,6 +100,7 @@ func newLane(name string, d Destination, c *Config, b *book) *lane {
 	l := &lane{
 		name: name, dest: d, config: c, book: b, log: c.Log.With().Str("pair", name).Logger(),
 		kick: make(chan struct{}, 1), flying: map[string]int{},
+		storm: storm{perMinute: d.StormPerMinute, perSecond: max(d.StormPerSecond, 1)},
 	}
 	l.limit = 2 * d.Concurrency
 	l.work, l.posts = make(chan attempt, l.maxLimit()), make(chan posted, l.maxLimit())
@@ -111,32 +110,10 @@ func newLane(name string, d Destination, c *Config, b *book) *lane {
 // maxLimit is the upper bound of limit; the lower one is Concurrency.
 func (l *lane) maxLimit() int { return max(2*l.dest.Concurrency, maxClaim) }
 
-// arrived wakes the lane and notices a jump of divergence.
-func (l *lane) arrived(n int) {
-	l.mu.Lock()
-	l.counts.Stored += uint64(n)
-	now := time.Now()
-	if now.Sub(l.jumpAt) > jumpTime {
-		l.jumped = l.jump >= jumpCount // one alert for as long as it lasts
-		l.jumpAt, l.jump = now, 0
-	}
-	before := l.jump
-	l.jump += n
-	tell := !l.jumped && before < jumpCount && l.jump >= jumpCount
-	l.mu.Unlock()
-	if tell {
-		l.config.Alerts.Alert("divergence jumps", fmt.Sprintf("%s: more than %d rows diverged within %s; is its pipeline down?", l.name, jumpCount, jumpTime))
-	}
-	select {
-	case l.kick <- struct{}{}:
-	default:
-	}
-}
-
-func (l *lane) snapshot() Counts {
+func (l *lane) snapshot() (Counts, *StormStatus) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.counts
+	return l.counts, l.storm.status()
 }
 
 func (l *lane) count(f func(*Counts)) {
@@ -198,6 +175,7 @@ func (l *lane) advance(ctx context.Context, draining bool) time.Duration {
 
 // begin puts new attempts on their way, and returns how long there are no more.
 func (l *lane) begin(ctx context.Context, draining bool) time.Duration {
+	l.calm()
 	if draining || l.config.Hold {
 		return l.config.Idle
 	}

@@ -60,6 +60,9 @@ func (l *lane) try(ctx, starting context.Context, a attempt) posted {
 // turned tells what an outcome meant for the URL.
 func (l *lane) turned(t turn, down time.Duration, o Outcome) {
 	url := l.dest.URL
+	if t != same {
+		l.config.changed()
+	}
 	switch t {
 	case wentDown:
 		l.log.Error().Err(o.Err).Str("url", url).Msg("callback URL is down; it is probed by one event at a time")

@@ -24,6 +24,8 @@ type Note struct {
 	Failed int `json:"fail,omitempty"`
 	// Unread counts how often in a row the row could not be read, though others could.
 	Unread int `json:"unread,omitempty"`
+	// Held says that the row was held back in a storm, and not posted since.
+	Held bool `json:"held,omitempty"`
 	// Looks are the looks at the row since it was posted last, or since a task
 	// worker began to watch it.
 	Looks []event.Look `json:"looks,omitempty"`
@@ -71,7 +73,7 @@ func merge(old Record, newer Note) Note {
 	if err != nil || was.State == Watched {
 		return newer
 	}
-	newer.State, newer.Accepted, newer.Failed, newer.Looks = was.State, was.Accepted, was.Failed, was.Looks
+	newer.State, newer.Accepted, newer.Failed, newer.Looks, newer.Held = was.State, was.Accepted, was.Failed, was.Looks, was.Held
 	return newer
 }
 

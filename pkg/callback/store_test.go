@@ -183,7 +183,10 @@ func TestEventThatNoQueueTakesDoesNotStopOthers(t *testing.T) {
 
 func TestJumpOfDivergenceIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(r *rig) { r.config.Hold = true })
+		r := newRig(t, func(r *rig) {
+			r.config.Hold = true
+			stormy(1000, 50)(r)
+		})
 		id := int64(0)
 		burst := func(n int) {
 			for range n {

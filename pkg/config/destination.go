@@ -55,15 +55,21 @@ type CallbackNotification struct {
 	RepairGraceSecond int `json:"repairGraceSecond"`
 	// Longest wait between two attempts, in seconds; the first is about one second, and it doubles. Default 300, from 1 to 86400.
 	RetryMaxSecond int `json:"retryMaxSecond"`
+	// From how many newly diverged rows within a minute on the pipeline of the pair is taken for down, provided that they are ten times as many as usual: one alert tells so, and the pair's calls are held back until it is over. Default 1000, at most 1000000; 0: never.
+	StormRowPerMinute int `json:"stormRowPerMinute"`
+	// Most calls for the pair in a second meanwhile. Default 50, from 1 to 10000.
+	StormCallbackPerSecond int `json:"stormCallbackPerSecond"`
 }
 
 // newDestination returns a Destination that holds the default of every key.
 func newDestination() Destination {
 	return Destination{CallbackNotification: CallbackNotification{
-		TimeoutSecond:     DefaultTimeoutSecond,
-		Concurrency:       DefaultConcurrency,
-		RepairGraceSecond: DefaultRepairGraceSecond,
-		RetryMaxSecond:    DefaultRetryMaxSecond,
+		TimeoutSecond:          DefaultTimeoutSecond,
+		Concurrency:            DefaultConcurrency,
+		RepairGraceSecond:      DefaultRepairGraceSecond,
+		RetryMaxSecond:         DefaultRetryMaxSecond,
+		StormRowPerMinute:      DefaultStormRowPerMinute,
+		StormCallbackPerSecond: DefaultStormCallbackPerSecond,
 	}}
 }
 
@@ -93,6 +99,8 @@ func (n *CallbackNotification) fields() []field {
 		{key: "valuesAsString", into: &n.ValuesAsString},
 		{key: "repairGraceSecond", into: &n.RepairGraceSecond, max: MaxRepairGraceSecond},
 		{key: "retryMaxSecond", into: &n.RetryMaxSecond, min: 1, max: MaxRetryMaxSecond},
+		{key: "stormRowPerMinute", into: &n.StormRowPerMinute, max: MaxStormRowPerMinute},
+		{key: "stormCallbackPerSecond", into: &n.StormCallbackPerSecond, min: 1, max: MaxStormCallbackPerSecond},
 	}
 }
 

@@ -118,6 +118,12 @@ const (
 
 	DefaultRetryMaxSecond = 300
 	MaxRetryMaxSecond     = 24 * 3600
+
+	DefaultStormRowPerMinute = 1000
+	MaxStormRowPerMinute     = 1_000_000
+
+	DefaultStormCallbackPerSecond = 50
+	MaxStormCallbackPerSecond     = 10_000
 )
 
 // Defaults of text.

@@ -103,7 +103,7 @@ func (w *world) deliver(ctx context.Context, r *receiver, path string, done func
 	config := w.scan("lost", r.url+path, 1)
 	config["settleMillisecond"] = settleTime
 	to := config["des"].([]any)[0].(map[string]any)["callbackNotification"].(map[string]any)
-	to["concurrency"], to["repairGraceSecond"] = w.concurrency, 3600
+	to["concurrency"], to["repairGraceSecond"], to["stormRowPerMinute"] = w.concurrency, 3600, 0
 	r.reset()
 	c, _, err := w.start(ctx, config)
 	if err != nil {
