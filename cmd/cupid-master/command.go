@@ -129,7 +129,7 @@ func (s *status) printPairs(w io.Writer, report json.RawMessage) {
 	if ipc.Decode(report, &pairs) != nil {
 		return
 	}
-	_, _ = fmt.Fprintln(w, "\nPAIR\tQUEUE\tSTORED\tACCEPTED\tFAILED\tHEALED BY ITSELF\tHEALED AFTER CALLBACK\tNOT REPAIRED\tURL")
+	_, _ = fmt.Fprintln(w, "\nPAIR\tQUEUE\tSTORED\tACCEPTED\tFAILED\tHEALED BY ITSELF\tHEALED AFTER CALLBACK\tNOT REPAIRED\tRELAPSED\tTIME TO HEAL\tURL")
 	for _, name := range slices.Sorted(maps.Keys(pairs)) {
 		p := pairs[name]
 		url := p.URL
@@ -142,7 +142,17 @@ func (s *status) printPairs(w io.Writer, report json.RawMessage) {
 		}
 		_, _ = fmt.Fprintln(w, strings.Join([]string{
 			name, fmt.Sprint(p.Depth), fmt.Sprint(p.Stored), fmt.Sprint(p.Accepted), fmt.Sprint(p.Failed),
-			fmt.Sprint(p.HealedItself), fmt.Sprint(p.HealedByCallback), fmt.Sprint(p.NotRepaired), url,
+			fmt.Sprint(p.HealedItself), fmt.Sprint(p.HealedByCallback), fmt.Sprint(p.NotRepaired), fmt.Sprint(p.Relapsed), healTime(p.HealTime), url,
 		}, "\t"))
 	}
+}
+
+// healTime is how long rows took to heal after a callback: the median, the 99th
+// percentile and the longest.
+func healTime(h *callback.HealTime) string {
+	if h == nil {
+		return "-"
+	}
+	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	return fmt.Sprintf("%s, p99 %s, max %s", ms(h.P50Millisecond), ms(h.P99Millisecond), ms(h.MaxMillisecond))
 }

@@ -158,6 +158,11 @@ func (r *rig) taskReport() string {
 	return string(s.Reports["2"])
 }
 
+// taskCounts reads what the task worker says of itself.
+func (r *rig) taskCounts(into any) bool {
+	return json.Unmarshal([]byte(r.taskReport()), into) == nil
+}
+
 // Operators are told by PushBear and by a webhook, collected and without secrets.
 func TestNotifications(t *testing.T) {
 	t.Parallel()

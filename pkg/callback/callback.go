@@ -64,6 +64,7 @@ type Config struct {
 	Log      zerolog.Logger
 
 	changed func() // what the Memory keeps has changed
+	lately  *lately
 }
 
 // Worker stores events and delivers them.
@@ -86,7 +87,7 @@ func New(c Config) *Worker {
 		config: c, book: &book{queue: c.Queue, settle: c.Settle}, lanes: map[string]*lane{}, inbox: make(chan delivery, inboxRoom),
 	}
 	w.memo = newMemo(w)
-	w.config.changed = w.memo.changed
+	w.config.changed, w.config.lately = w.memo.changed, newLately()
 	for name, d := range c.Destinations {
 		w.lanes[name] = newLane(name, d, &w.config, w.book)
 	}
@@ -148,14 +149,26 @@ type Status struct {
 	Gate GateStatus `json:"gate"`
 	// Storm is nil when the pair has none.
 	Storm *StormStatus `json:"storm,omitempty"`
+	// HealTime is that of rows healed after a callback, SelfHealTime that of those
+	// healed by themselves; nil where there was none.
+	HealTime     *HealTime `json:"healTime,omitempty"`
+	SelfHealTime *HealTime `json:"selfHealTime,omitempty"`
 }
 
 // Status is safe to call at any time.
 func (w *Worker) Status() map[string]Status {
 	all := map[string]Status{}
 	for name, l := range w.lanes {
-		counts, storm := l.snapshot()
-		all[name] = Status{Depth: w.config.Queue.Depth(name), Counts: counts, URL: l.dest.URL, Gate: l.dest.Gate.Status(), Storm: storm}
+		all[name] = l.status()
 	}
 	return all
+}
+
+func (l *lane) status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Status{
+		Depth: l.config.Queue.Depth(l.name), Counts: l.counts, URL: l.dest.URL, Gate: l.dest.Gate.Status(), Storm: l.storm.status(),
+		HealTime: l.byCallback.status(), SelfHealTime: l.byItself.status(),
+	}
 }

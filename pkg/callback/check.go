@@ -158,6 +158,7 @@ func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
 		if n.Kind = event.Kind(s.found.Kind); n.Kind == event.Orphan {
 			l.deletes++
 		}
+		l.relapse(r.Record)
 		n.Columns, n.State, n.Unread, n.Held = s.columns, Pending, 0, false
 		n.Looks = []event.Look{s.found.Look}
 		c.attempts = append(c.attempts, attempt{
@@ -238,20 +239,4 @@ func (l *lane) follow(ctx context.Context, c *checked, r known, s seen) error {
 func (l *lane) gone(r known) {
 	l.count(func(c *Counts) { c.SourceGone++ })
 	l.log.Info().Str("key", r.Key).Msg("event dropped: the source row is gone or has another key")
-}
-
-func (l *lane) healed(r Record, n Note) {
-	took := time.Since(r.FirstSeen)
-	how := "itself"
-	l.count(func(c *Counts) {
-		if n.Accepted > 0 {
-			how = "after callback"
-			c.HealedByCallback++
-		} else {
-			c.HealedItself++
-		}
-		c.HealMillisecondSum += took.Milliseconds()
-		l.storm.healed(n.Accepted == 0)
-	})
-	l.log.Info().Str("key", r.Key).Str("how", how).Int("attempts", r.Attempts).Int64("tookMillisecond", took.Milliseconds()).Msg("healed")
 }

@@ -34,13 +34,16 @@ const (
 
 // Counts is what a lane tells of itself since its start.
 type Counts struct {
-	Stored             uint64 `json:"stored"`
-	Attempts           uint64 `json:"attempts"`
-	Failed             uint64 `json:"failed"`
-	Accepted           uint64 `json:"accepted"`
-	HealedItself       uint64 `json:"healedItself"`
-	HealedByCallback   uint64 `json:"healedByCallback"`
-	NotRepaired        uint64 `json:"notRepaired"`
+	Stored           uint64 `json:"stored"`
+	Attempts         uint64 `json:"attempts"`
+	Failed           uint64 `json:"failed"`
+	Accepted         uint64 `json:"accepted"`
+	HealedItself     uint64 `json:"healedItself"`
+	HealedByCallback uint64 `json:"healedByCallback"`
+	NotRepaired      uint64 `json:"notRepaired"`
+	// Relapsed counts rows that diverged again within an hour after they were healed by
+	// a callback.
+	Relapsed           uint64 `json:"relapsed"`
 	SourceGone         uint64 `json:"sourceGone"`
 	HealMillisecondSum int64  `json:"healMillisecondSum"`
 	// Unreadable counts the times that an event or its row could not be read,
@@ -80,6 +83,8 @@ type lane struct {
 	mu     sync.Mutex // guards all below
 	counts Counts
 	storm  storm
+	// byCallback and byItself are how long rows took to heal.
+	byCallback, byItself healTimes
 }
 
 // trouble is something that fails, and is tried again after a while.
@@ -109,12 +114,6 @@ func newLane(name string, d Destination, c *Config, b *book) *lane {
 
 // maxLimit is the upper bound of limit; the lower one is Concurrency.
 func (l *lane) maxLimit() int { return max(2*l.dest.Concurrency, maxClaim) }
-
-func (l *lane) snapshot() (Counts, *StormStatus) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.counts, l.storm.status()
-}
 
 func (l *lane) count(f func(*Counts)) {
 	l.mu.Lock()

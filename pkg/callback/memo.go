@@ -81,7 +81,7 @@ func (m *memo) save() {
 		if g, down := l.dest.Gate.memo(); down && l.dest.GateID != "" {
 			now.Gates[l.dest.GateID] = g
 		}
-		if _, s := l.snapshot(); s != nil {
+		if s := l.status().Storm; s != nil {
 			now.Storms[name] = *s
 		}
 	}

@@ -26,6 +26,9 @@ type Note struct {
 	Unread int `json:"unread,omitempty"`
 	// Held says that the row was held back in a storm, and not posted since.
 	Held bool `json:"held,omitempty"`
+	// Seen is when the divergence was first read, in milliseconds since 1970; 0 when it
+	// is not known.
+	Seen int64 `json:"seen,omitempty"`
 	// Looks are the looks at the row since it was posted last, or since a task
 	// worker began to watch it.
 	Looks []event.Look `json:"looks,omitempty"`
@@ -73,7 +76,7 @@ func merge(old Record, newer Note) Note {
 	if err != nil || was.State == Watched {
 		return newer
 	}
-	newer.State, newer.Accepted, newer.Failed, newer.Looks, newer.Held = was.State, was.Accepted, was.Failed, was.Looks, was.Held
+	newer.State, newer.Accepted, newer.Failed, newer.Looks, newer.Held, newer.Seen = was.State, was.Accepted, was.Failed, was.Looks, was.Held, was.Seen
 	return newer
 }
 
@@ -163,7 +166,7 @@ func (b *book) record(e event.Event, now time.Time) (Record, Note, error) {
 		return Record{}, Note{}, fmt.Errorf("store event of %s: %w", e.Pair, err)
 	}
 	r := Record{Pair: e.Pair, Key: string(key), Due: now, FirstSeen: e.FirstSeen}
-	n := Note{Kind: e.Kind, SourceID: e.SourceID, Columns: e.Columns, State: Pending}
+	n := Note{Kind: e.Kind, SourceID: e.SourceID, Columns: e.Columns, State: Pending, Seen: e.FirstSeen.UnixMilli()}
 	if len(e.Watch) > 0 {
 		n.State, n.Looks = Watched, e.Watch
 		r.Due = now.Add(b.settle)
