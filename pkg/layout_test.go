@@ -24,7 +24,7 @@ var layers = map[string][]string{
 	"actors":   {"pkg/supervisor", "pkg/router", "pkg/manager", "pkg/task", "pkg/callback"},
 	"adapters": {"pkg/table", "pkg/queue", "pkg/cache", "pkg/webhook", "pkg/notify", "pkg/process", "pkg/logfile", "pkg/mariadb"},
 	"values":   {"pkg/config", "pkg/boot", "pkg/event", "pkg/chunk", "pkg/row", "pkg/dsn", "pkg/phpdate", "pkg/secret", "pkg/backoff"},
-	"tests":    {"pkg", "pkg/queue/queuetest", "pkg/mariadb/mariadbtest"},
+	"tests":    {"pkg", "pkg/queue/queuetest", "pkg/mariadb/mariadbtest", "pkg/protocol"},
 	"programs": {"examples/receiver", "scripts/demo", "scripts/bench"},
 }
 
