@@ -23,9 +23,9 @@ var layers = map[string][]string{
 	"ipc":      {"ipc"},
 	"actors":   {"pkg/supervisor", "pkg/router", "pkg/manager", "pkg/task", "pkg/callback"},
 	"adapters": {"pkg/table", "pkg/queue", "pkg/cache", "pkg/webhook", "pkg/notify", "pkg/process", "pkg/logfile", "pkg/mariadb"},
-	"values":   {"pkg/config", "pkg/boot", "pkg/event", "pkg/chunk", "pkg/row", "pkg/dsn", "pkg/phpdate", "pkg/secret", "pkg/backoff"},
+	"values":   {"pkg/config", "pkg/boot", "pkg/event", "pkg/chunk", "pkg/row", "pkg/dsn", "pkg/phpdate", "pkg/secret", "pkg/backoff", "pkg/failpoint"},
 	"tests":    {"pkg", "pkg/queue/queuetest", "pkg/mariadb/mariadbtest", "pkg/protocol"},
-	"programs": {"examples/receiver", "scripts/demo", "scripts/bench"},
+	"programs": {"examples/receiver", "scripts/demo", "scripts/bench", "scripts/chaos"},
 }
 
 // mayImport says which layers a layer may import, besides the standard library.
@@ -60,6 +60,7 @@ var foreign = map[string][]string{
 	"pkg/config":              {"github.com/tailscale/hujson"},
 	"scripts/demo":            {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
 	"scripts/bench":           {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
+	"scripts/chaos":           {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
 	"examples/receiver":       {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
 }
 

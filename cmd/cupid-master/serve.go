@@ -14,6 +14,7 @@ import (
 
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/failpoint"
 	"github.com/masixun71/cupid/pkg/logfile"
 	"github.com/masixun71/cupid/pkg/process"
 	"github.com/masixun71/cupid/pkg/router"
@@ -116,6 +117,7 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started ch
 		return err
 	}
 	close(started)
+	failpoint.Reach("start")
 	m.log.Info().Str("build", ipc.Build).Int("pid", os.Getpid()).Int("workers", s.config.WorkerNumber).Msg("cupid starts")
 	return m.runAll(ctx, socket)
 }
@@ -220,6 +222,7 @@ func (m *master) starter(s *setup) supervisor.Starter {
 
 // Ready hears from the pool that a worker is set up.
 func (m *master) Ready(slot int, generation uint64) {
+	failpoint.Reach("ready")
 	if m.once != nil && m.roleOf(slot) == router.RoleManager {
 		m.once.ready()
 	}
@@ -249,11 +252,15 @@ func (m *master) Message(slot int, generation uint64, env ipc.Envelope) {
 		}
 		return
 	}
+	if failpoint.Enabled {
+		failpoint.Reach("route-" + env.Type)
+	}
 	m.router.Message(slot, generation, env)
 }
 
 // Gone hears that a worker has ended.
 func (m *master) Gone(slot int, generation uint64, reason string, drained bool) {
+	failpoint.Reach("gone")
 	m.router.Gone(slot, generation, reason, drained)
 }
 

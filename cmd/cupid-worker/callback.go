@@ -18,6 +18,7 @@ import (
 	"github.com/masixun71/cupid/pkg/callback"
 	"github.com/masixun71/cupid/pkg/config"
 	"github.com/masixun71/cupid/pkg/event"
+	"github.com/masixun71/cupid/pkg/failpoint"
 	"github.com/masixun71/cupid/pkg/notify"
 	"github.com/masixun71/cupid/pkg/queue"
 	"github.com/masixun71/cupid/pkg/router"
@@ -71,6 +72,7 @@ func (w *worker) submit(ctx context.Context, c *callback.Worker, env ipc.Envelop
 		return
 	}
 	c.Submit(events, func() {
+		failpoint.Reach("stored") // on disk, and not acknowledged
 		if err := w.session.Tell(ctx, ipc.TypeEventsAck, env.ID, nil); err != nil && ctx.Err() == nil {
 			w.log.Error().Err(err).Msg("events could not be acknowledged")
 		}
@@ -178,10 +180,12 @@ type poster struct {
 
 // Post makes one attempt.
 func (p poster) Post(ctx context.Context, a callback.Post) callback.Outcome {
+	failpoint.Reach("posting")
 	o := p.client.Post(ctx, webhook.Request{
 		URL: p.to.URL, Body: a.Body, ID: a.ID, Attempt: a.Attempt, Pair: a.Pair, Columns: a.Columns,
 		Headers: p.to.Headers, Secrets: p.to.Secret, Timeout: p.to.Timeout(),
 	})
+	failpoint.Reach("posted") // and the queue does not know
 	return callback.Outcome{Accepted: o.Accepted, Err: o.Err, RetryAfter: o.RetryAfter, Parked: o.Parked, Elapsed: o.Elapsed}
 }
 
@@ -228,7 +232,9 @@ func (d durable) Apply(ctx context.Context, changes []callback.Change) ([]int, e
 			Group: c.Pair, Key: c.Key, Version: c.Version, Remove: c.Remove, Due: c.Due, Attempts: c.Attempts, Payload: c.Note,
 		}
 	}
+	failpoint.Reach("applying")
 	applied, err := d.Queue.Apply(ctx, all)
+	failpoint.Reach("applied")
 	if err != nil || applied == len(all) {
 		return nil, err
 	}

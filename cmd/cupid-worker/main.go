@@ -22,6 +22,7 @@ import (
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/boot"
 	"github.com/masixun71/cupid/pkg/config"
+	"github.com/masixun71/cupid/pkg/failpoint"
 	"github.com/masixun71/cupid/pkg/logfile"
 	"github.com/masixun71/cupid/pkg/process"
 	"github.com/masixun71/cupid/pkg/router"
@@ -64,6 +65,7 @@ type worker struct {
 	orders  boot.Orders
 	config  *config.Config
 	session *ipc.Session
+	step    func() // says that the actor's loop gets on
 	log     zerolog.Logger
 }
 
@@ -105,6 +107,10 @@ func work(ctx context.Context) error {
 	process.StacksOnQuit(crash)
 	w.log = file.Logger().With().Str("worker", w.welcome.Role).Int("slot", w.welcome.Slot).Logger()
 	w.session = ipc.NewSession(joined)
+	w.step = func() {
+		failpoint.Reach("step") // anywhere
+		w.session.Step()
+	}
 	w.session.ReopenLogs = func() { _ = file.Reopen() }
 	w.session.RSSBytes = memory()
 	w.log.Info().Str("build", ipc.Build).Int("pid", os.Getpid()).Uint64("generation", w.welcome.Generation).Msg("worker starts")
@@ -152,6 +158,7 @@ func (w *worker) role(ctx context.Context, joined *ipc.Worker) error {
 		defer close(talked)
 		cancel(fmt.Errorf("the master is gone: %w", errOr(w.session.Run(ctx))))
 	}()
+	failpoint.Reach("start")
 	err = joined.Ready(ctx)
 	if err == nil {
 		err = actor(ctx)

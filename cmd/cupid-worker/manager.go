@@ -18,6 +18,7 @@ import (
 	"github.com/masixun71/cupid/pkg/cache"
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/config"
+	"github.com/masixun71/cupid/pkg/failpoint"
 	"github.com/masixun71/cupid/pkg/manager"
 	"github.com/masixun71/cupid/pkg/router"
 	"github.com/masixun71/cupid/pkg/table"
@@ -55,7 +56,10 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 	}
 	m, err := manager.New(manager.Config{
 		Pairs: pairs, Cursors: cursors{cache.New[manager.State](boot.ManagerFile(w.orders.StateDir)), w.log, tell}, Owner: owned, Alerts: tell,
-		Offer:      func(ctx context.Context, c chunk.Chunk) error { return w.session.Tell(ctx, ipc.TypeChunk, 0, c) },
+		Offer: func(ctx context.Context, c chunk.Chunk) error {
+			failpoint.Reach("offering") // cut, and known to nobody else
+			return w.session.Tell(ctx, ipc.TypeChunk, 0, c)
+		},
 		Step:       w.step,
 		Generation: w.welcome.Generation, StartID: start, ChunkRows: w.config.ChunkRow, Log: w.log,
 		Once: w.orders.Once, Resume: w.orders.Resume, Run: w.orders.Run, Progress: w.tellProgress,
@@ -95,7 +99,10 @@ func (w *worker) tellProgress(ctx context.Context, all []manager.SweepProgress) 
 // handleManager takes what the master tells a manager.
 func (w *worker) handleManager(m *manager.Manager) {
 	handle(w, ipc.TypeDemand, m.Demand)
-	handle(w, ipc.TypeDone, m.Done)
+	handle(w, ipc.TypeDone, func(r chunk.Result) {
+		failpoint.Reach("done") // and the cursor has not moved
+		m.Done(r)
+	})
 	handle(w, ipc.TypeChunkFailed, m.Crashed)
 	handle(w, router.TypeMemory, func(all []router.Memory) {
 		for _, one := range all {

@@ -15,6 +15,7 @@ import (
 	"github.com/masixun71/cupid/pkg/cache"
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/event"
+	"github.com/masixun71/cupid/pkg/failpoint"
 	"github.com/masixun71/cupid/pkg/task"
 )
 
@@ -48,7 +49,10 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 	}
 	t := task.New(c)
 	w.session.Status = func() any { return t.Counts() }
-	handle(w, ipc.TypeChunk, t.Take)
+	handle(w, ipc.TypeChunk, func(c chunk.Chunk) {
+		failpoint.Reach("taken")
+		t.Take(c)
+	})
 	return t.Run, open.close, nil
 }
 
@@ -69,11 +73,14 @@ func (s sessionWork) Want(ctx context.Context, n int) error {
 }
 
 func (s sessionWork) Done(ctx context.Context, r chunk.Result) error {
+	failpoint.Reach("done") // and nobody knows
 	return s.session.Tell(ctx, ipc.TypeDone, 0, r)
 }
 
 func (s sessionWork) Submit(ctx context.Context, events []event.Event) error {
+	failpoint.Reach("found") // events are read and not submitted
 	_, err := s.session.Ask(ctx, ipc.TypeEvents, events)
+	failpoint.Reach("acknowledged") // they are on disk, and the chunk is not done
 	return err
 }
 

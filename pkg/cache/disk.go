@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/masixun71/cupid/pkg/failpoint"
 )
 
 // disk is what a File does to the file system. Tests let the n-th step fail.
@@ -74,7 +76,12 @@ func (d osDisk) replace(path string, content []byte) (err error) {
 	if _, err := f.Write(content); err != nil {
 		return err
 	}
-	return f.CloseAtomicallyReplace()
+	failpoint.Reach("renaming") // the new file is written, and the old one is in its place
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return err
+	}
+	failpoint.Reach("renamed") // the directory is not synced
+	return nil
 }
 
 func (d osDisk) linkOver(from, to string) error {
