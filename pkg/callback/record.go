@@ -70,10 +70,20 @@ func encode(n Note) []byte {
 }
 
 // merge is what a newer event of a known identity changes: what was found, and
-// not how far its delivery is.
+// not how far its delivery is. A record keeps its due time. So when both are of a row
+// that is watched, ours goes on: looks that a task worker has just made would be
+// followed by the next one too soon, and a row that moves would seem to stand still.
 func merge(old Record, newer Note) Note {
 	was, err := note(old)
-	if err != nil || was.State == Watched {
+	switch {
+	case err != nil:
+		return newer
+	case was.State == Watched && newer.State == Watched && was.SourceID == newer.SourceID:
+		return was
+	case was.State == Watched && newer.State == Watched:
+		newer.Looks = nil // the next look is the first one
+		return newer
+	case was.State == Watched:
 		return newer
 	}
 	newer.State, newer.Accepted, newer.Failed, newer.Looks, newer.Held, newer.Seen = was.State, was.Accepted, was.Failed, was.Looks, was.Held, was.Seen

@@ -56,6 +56,31 @@ func TestWatchedRowIsJudged(t *testing.T) {
 	}
 }
 
+// A task worker meets a hot row again and again. Its looks are not those of this worker, which may look again any moment.
+func TestG3NewerLooksAtAWatchedRowComeNotTooCloseToOurs(t *testing.T) {
+	for name, id := range map[string]int64{"the same row": 1, "the row has another id by now": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil)
+				r.set(1, "k1", "v1")
+				r.copied("k1", "v0")
+				r.submit(watched(1, "k1", r.look(1)))
+				after(settle - 10*time.Millisecond)
+				r.remove(1)
+				r.set(id, "k1", "v9")
+				r.copied("k1", "v8") // it moves, and the destination follows
+				r.submit(watched(id, "k1", event.Look{Source: 1, Destination: 2}, r.look(id)))
+				after(20 * time.Millisecond)
+				r.wantPosts(0)
+				r.wantDepth(1)
+				after(3 * settle) // and now it stands still
+				r.wantPosts(1)
+				r.stop()
+			})
+		})
+	}
+}
+
 func TestG3AcceptedRowThatMovesOnIsNotCalledUnrepaired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
