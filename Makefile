@@ -14,7 +14,7 @@ MODULES := scripts/schema
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race fuzz bench bench-sweep check-the-checks e2e lint vuln fmt schema check clean
+.PHONY: help build demo test race power fuzz bench bench-sweep check-the-checks e2e lint vuln fmt schema check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ demo: build ## show the main job on a private MariaDB in under a minute (KEEP=1 
 test: ## run all tests against a private MariaDB, race detector on
 	go test $(RACE) -timeout 15m ./...
 	@set -e; for m in $(MODULES); do echo "cd $$m && go test ./..."; (cd $$m && go test ./...); done
+	@$(MAKE) --no-print-directory power
+
+power: ## cut the power at every point of a recorded run of the queue and the cache file
+	go test -run PowerLoss ./pkg/queue ./pkg/cache
 
 race: ## run the tests again, each ten times, to find what happens seldom
 	go test -race -count=10 -short -timeout 60m ./ipc/... ./pkg/...

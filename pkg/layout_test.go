@@ -24,7 +24,7 @@ var layers = map[string][]string{
 	"actors":   {"pkg/supervisor", "pkg/router", "pkg/manager", "pkg/task", "pkg/callback"},
 	"adapters": {"pkg/table", "pkg/queue", "pkg/cache", "pkg/webhook", "pkg/notify", "pkg/process", "pkg/logfile", "pkg/mariadb"},
 	"values":   {"pkg/config", "pkg/boot", "pkg/event", "pkg/chunk", "pkg/row", "pkg/dsn", "pkg/phpdate", "pkg/secret", "pkg/backoff", "pkg/failpoint"},
-	"tests":    {"pkg", "pkg/queue/queuetest", "pkg/mariadb/mariadbtest", "pkg/protocol"},
+	"tests":    {"pkg", "pkg/queue/queuetest", "pkg/mariadb/mariadbtest", "pkg/protocol", "pkg/powercut"},
 	"programs": {"examples/receiver", "scripts/demo", "scripts/bench", "scripts/chaos"},
 }
 
@@ -57,6 +57,7 @@ var foreign = map[string][]string{
 	"pkg/logfile":             {"github.com/rs/zerolog", "golang.org/x/sys"},
 	"pkg/mariadb":             {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql", "golang.org/x/sys"},
 	"pkg/mariadb/mariadbtest": {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
+	"pkg/powercut":            {"golang.org/x/sys"},
 	"pkg/config":              {"github.com/tailscale/hujson"},
 	"scripts/demo":            {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
 	"scripts/bench":           {"github.com/jmoiron/sqlx", "github.com/go-sql-driver/mysql"},
