@@ -37,6 +37,30 @@
 // gets every row of the old one that can still be read and has the right
 // checksum. That happens in Open, and once while the queue is in use.
 //
+// # Power loss
+//
+// What is assumed of a disk: after fsync has returned, the bytes of the file and its
+// length are there; after fsync of the directory its names are; a rename is in one
+// piece; a write of one sector does not change its neighbours. Nothing is assumed of
+// the order in which the rest comes to the disk, nor that a write of several sectors is
+// in one piece. A disk that confirms a sync and has not made it can lose what was
+// acknowledged. SQLite has its own list at https://sqlite.org/atomiccommit.html.
+//
+//	power goes                                   found by the next Open
+//	while the first file is made                 <path>.new, removed; or the empty queue
+//	before the sync of a commit is over          the WAL ends, by SQLite's checksums, with the commit before
+//	                                             or with this one, which nobody was told of
+//	after that                                   the commit, in the WAL
+//	while a checkpoint copies into the file      half of it in the file, all of it in the WAL: copied again
+//	while the WAL is begun anew or cut back      frames of the old WAL have another salt and are not read
+//	between the removal of the WAL by Close      the WAL again: what it has is in the file as well
+//	and the sync of the directory
+//	while a file is replaced                     as drawn in file.go
+//
+// TestPowerLoss and its like record what the package does to its files, make every
+// directory that a cut could leave (package powercut), and open each with Open. With
+// synchronous=OFF, with NORMAL, and without the sync of the directory they fail.
+//
 // # File
 //
 // SQLite, application_id 0x63755131 ("cuQ1"), user_version 1:
