@@ -42,6 +42,7 @@ const (
 	TypeEvents      = "events"       // T→R→C confirmed divergences
 	TypeEventsAck   = "events-ack"   // C→R→T they are on disk
 	TypeAlert       = "alert"        // any→R→C something an operator should be told
+	TypeSweepAgain  = "sweep-again"  // C→R→M pairs of which events were lost on disk: their tables are to be swept anew
 
 	TypeReportLine    = "report-line"    // T→m one confirmed divergence of such a run, a JSON object
 	TypeSweepProgress = "sweep-progress" // M→m how far the sweeps of a run with -once are

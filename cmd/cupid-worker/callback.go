@@ -37,15 +37,8 @@ func (w *worker) callback(ctx context.Context) (func(context.Context) error, fun
 		return nil, nil, err
 	}
 	tell := collected{collector, w.log}
-	q, err := queue.Open(ctx, boot.QueueFile(w.orders.StateDir), queue.Options{
-		Limit: w.config.QueueLimit, Log: w.log,
-		Damaged: func(r queue.Record, reason string) {
-			tell.Alert("event damaged", r.Group+": an event on disk was damaged and is set aside: "+reason)
-		},
-		Replaced: func(r queue.Replacement) {
-			tell.Alert("queue damaged", "the queue file could not be used and is kept as "+r.Old+": "+r.Reason)
-		},
-	})
+	lost := w.losses(tell.Alert)
+	q, err := queue.Open(ctx, boot.QueueFile(w.orders.StateDir), lost.options())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -61,7 +54,7 @@ func (w *worker) callback(ctx context.Context) (func(context.Context) error, fun
 	w.session.Status = func() any { return c.Status() }
 	w.session.Handle(ipc.TypeEvents, func(env ipc.Envelope) { w.submit(ctx, c, env) })
 	handle(w, ipc.TypeAlert, func(a router.Alert) { tell.Alert(a.Kind, a.Text) })
-	return withCollector(c.Run, collector), append(open, pairs...).close, nil
+	return withCollector(lost.beside(c.Run, q), collector), append(open, pairs...).close, nil
 }
 
 // submit hands events to the worker, and their acknowledgment back.

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"sync"
+	"time"
 
 	"github.com/masixun71/cupid/pkg/chunk"
 )
@@ -10,9 +11,10 @@ import (
 // never waits: a source that hangs must not hold up the goroutine that reads the
 // master's frames for all pairs. It holds no more than the lane has out.
 type inbox struct {
-	mu      sync.Mutex // guards results and crashed
+	mu      sync.Mutex // guards all but wake
 	results []chunk.Result
 	crashed []chunk.Chunk
+	lost    time.Time     // when events of the pair were lost last
 	wake    chan struct{} // holds one token when there may be something
 }
 
@@ -26,10 +28,24 @@ func (b *inbox) put(r *chunk.Result, c *chunk.Chunk) {
 	if c != nil {
 		b.crashed = append(b.crashed, *c)
 	}
-	select {
-	case b.wake <- struct{}{}:
-	default:
+	wake(b.wake)
+}
+
+// lose notes that events of the pair were lost.
+func (b *inbox) lose(at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if at.After(b.lost) {
+		b.lost = at
 	}
+	wake(b.wake)
+}
+
+// lostAt is when events of the pair were lost last, zero for never.
+func (b *inbox) lostAt() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lost
 }
 
 // take empties the inbox.

@@ -108,6 +108,9 @@ func (l *lane) hear() {
 			l.crashed = append(l.crashed, p)
 		}
 	}
+	if l.sweep != nil {
+		l.sweep.again(l.inbox.lostAt())
+	}
 }
 
 // ripe is the first staged piece that may be offered now, -1 for none.

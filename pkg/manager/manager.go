@@ -180,6 +180,25 @@ func (m *Manager) Crashed(c chunk.Chunk) {
 	}
 }
 
+// SweepAgain says that confirmed divergences were lost, by the name of the pair with the
+// time when that was found; the empty name stands for all pairs. A pair whose last pass
+// began before that is swept anew at once, and not spread over the interval. It may be
+// said again and again: a pass that began later is not begun anew. It does not wait.
+func (m *Manager) SweepAgain(lost map[string]time.Time) {
+	for _, s := range m.sweeps {
+		at := lost[s.lane.pair]
+		if all := lost[""]; all.After(at) {
+			at = all
+		}
+		if now := time.Now(); at.After(now) {
+			at = now // the clock was put back
+		}
+		if !at.IsZero() {
+			s.lane.inbox.lose(at)
+		}
+	}
+}
+
 // laneOf is the lane that cut a chunk; nil for a chunk of an earlier manager.
 func (m *Manager) laneOf(id string) *lane {
 	for _, l := range m.lanes {

@@ -26,6 +26,7 @@ const (
 type pace struct {
 	pair     Pair
 	once     bool
+	urgent   bool      // the pass is not spread
 	rows     int       // of the next chunk
 	begun    time.Time // of the pass
 	expected int64     // rows in the table
@@ -39,7 +40,7 @@ type pace struct {
 
 // start is called with the state in which a pass begins or goes on.
 func (p *pace) start(s SweepState, estimated int64) {
-	p.begun, p.spent, p.expected, p.next = s.Begun, s.Found.Rows, estimated, time.Time{}
+	p.begun, p.spent, p.expected, p.next, p.urgent = s.Begun, s.Found.Rows, estimated, time.Time{}, s.Urgent
 	if s.Last != nil && s.Last.Found.Rows > 0 {
 		p.expected = s.Last.Found.Rows // counted, and with the source's condition
 	}
@@ -49,7 +50,7 @@ func (p *pace) start(s SweepState, estimated int64) {
 func (p *pace) spend(rows int) {
 	now := time.Now()
 	wait := time.Duration(0)
-	if !p.once {
+	if !p.once && !p.urgent {
 		wait = spread(int64(rows), p.spent, p.expected, now.Sub(p.begun), p.pair.SweepInterval)
 	}
 	if limit := p.pair.SweepRowPerSecond; limit > 0 {

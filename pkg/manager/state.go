@@ -44,6 +44,9 @@ type SweepState struct {
 	// complete; zero as long as it goes on.
 	Begun time.Time `json:"begun"`
 	Ended time.Time `json:"ended,omitzero"`
+	// Urgent says that events of the pair were lost before the pass: it is not spread
+	// over the interval.
+	Urgent bool `json:"urgent,omitempty"`
 	// Position is up to where everything was compared; nil before the first chunk.
 	Position *string `json:"position,omitempty"`
 	// Found is what was found up to Position.

@@ -15,7 +15,11 @@ const sweepAsk = time.Second
 // sweepScan plans the passes over a whole table.
 //
 //	pass 1 ── complete ── interval after its begin ──▶ pass 2 …
-//	  └─ the mode changes, or a run with -once begins ──▶ pass 2
+//	  ├─ the mode changes, or a run with -once begins ──▶ pass 2
+//	  └─ events were lost since its begin ──▶ pass 2, urgent
+//
+// An urgent pass is gone on with when more events are lost; the next one, urgent too,
+// follows at once. So a disk that goes bad bit by bit does not keep passes from their end.
 //
 // A pass is cut from the smallest key to the greatest. Its chunks have no gap between
 // them, and the last one is open: so each row of either side is in one, whatever
@@ -27,8 +31,9 @@ type sweepScan struct {
 	goOn    bool   // an unfinished pass of another run is gone on with
 	state   SweepState
 	plan    SweepPlan
-	over    bool   // nothing more is done: -once
-	waiting string // what it waits for
+	over    bool      // nothing more is done: -once
+	waiting string    // what it waits for
+	lost    time.Time // when events of the pair were lost last
 	pace
 
 	mu    sync.Mutex // guards shown
@@ -75,7 +80,7 @@ func (s *sweepScan) complete() bool { return s.state.Pass > 0 && !s.state.Ended.
 // due is when the next pass begins, or the one that is not complete goes on.
 func (s *sweepScan) due() time.Time {
 	now := time.Now()
-	if s.once || !s.complete() {
+	if s.once || !s.complete() || s.anew() {
 		return now
 	}
 	if s.state.Begun.After(now) { // the clock was put back
@@ -83,6 +88,24 @@ func (s *sweepScan) due() time.Time {
 	}
 	return s.state.Begun.Add(s.pair.SweepInterval)
 }
+
+// again hears when events of the pair were lost last, as often as the lane looks.
+func (s *sweepScan) again(lost time.Time) {
+	if s.once || !lost.After(s.lost) {
+		return
+	}
+	if s.lost = lost; !s.anew() {
+		return
+	}
+	s.lane.log.Warn().Time("lost", lost).Msg("events of the pair were lost on disk; its table is swept anew")
+	if s.complete() || !s.state.Urgent {
+		s.lane.abandon()
+		s.lane.nextPass, s.lane.rest = time.Time{}, time.Time{}
+	}
+}
+
+// anew reports whether events were lost since the last pass began.
+func (s *sweepScan) anew() bool { return s.lost.After(s.state.Begun) }
 
 func (s *sweepScan) begin(ctx context.Context) ([]*look, error) {
 	if due := s.due(); time.Now().Before(due) {
@@ -100,7 +123,7 @@ func (s *sweepScan) begin(ctx context.Context) ([]*look, error) {
 	s.plan = plan
 	if !s.goesOn() {
 		s.state = SweepState{
-			Pass: s.state.Pass + 1, Mode: plan.Mode, Begun: time.Now().UTC(), ChunkRow: s.rows, Last: s.state.Last,
+			Pass: s.state.Pass + 1, Mode: plan.Mode, Begun: time.Now().UTC(), Urgent: s.anew(), ChunkRow: s.rows, Last: s.state.Last,
 		}
 	}
 	if s.state.Run = ""; s.once {
@@ -117,7 +140,7 @@ func (s *sweepScan) begin(ctx context.Context) ([]*look, error) {
 // goesOn reports whether the pass of the state is gone on with.
 func (s *sweepScan) goesOn() bool {
 	switch {
-	case s.state.Pass == 0 || s.complete():
+	case s.state.Pass == 0 || s.complete() || s.anew() && !s.state.Urgent:
 		return false
 	case s.state.Mode != s.plan.Mode:
 		s.lane.log.Warn().Str("was", s.state.Mode).Str("is", s.plan.Mode).Msg("the pair is swept in another way now; the pass begins again")

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,6 +134,37 @@ func (q *Queue) Groups() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return slices.Sorted(maps.Keys(q.depth))
+}
+
+// Lost is when a record was last found damaged, by its group as far as that could be
+// read. The empty group, which no record has, stands for a file that was set aside: of
+// what groups it had records nobody knows. It is read from the disk, so that a caller
+// who was killed learns of it again, until the files that were set aside and the table
+// of damaged records are gone.
+func (q *Queue) Lost(ctx context.Context) (map[string]time.Time, error) {
+	lost := map[string]time.Time{}
+	err := q.do(ctx, "read losses", func(ctx context.Context, d *database) error {
+		var rows []struct {
+			Group []byte `db:"grp"`
+			Found int64  `db:"found"`
+		}
+		err := d.conn.SelectContext(ctx, &rows, `SELECT CAST(grp AS BLOB) AS grp, MAX(found_at) AS found FROM damaged GROUP BY 1`)
+		for _, r := range rows {
+			lost[string(r.Group)] = fromMilli(r.Found)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	kept, err := filepath.Glob(escapeGlob(q.path+damagedSuffix) + "*")
+	for _, name := range kept {
+		at, err := time.Parse(timeLayout, strings.TrimPrefix(name, q.path+damagedSuffix))
+		if err == nil && at.After(lost[""]) { // others are a -wal or -shm
+			lost[""] = at
+		}
+	}
+	return lost, err
 }
 
 func (q *Queue) setDepth(depth map[string]int) {

@@ -3,6 +3,7 @@ package router
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/masixun71/cupid/ipc"
 )
@@ -47,6 +48,30 @@ func (r *Router) acknowledged(env ipc.Envelope) {
 // counts its messages from 1 again. Their chunk is not done and is compared again.
 func (r *Router) forget(slot int) {
 	maps.DeleteFunc(r.events, func(_ uint64, u *undelivered) bool { return u.slot == slot })
+}
+
+// losses hears of which pairs events were lost, by name with the time when that was
+// found, all of them under the empty name. It is said again at each start of the
+// callback worker, and to each manager: so no kill can keep it from the manager, which
+// knows what it has swept since.
+func (r *Router) losses(env ipc.Envelope) error {
+	var lost map[string]time.Time
+	if err := ipc.Decode(env.Body, &lost); err != nil {
+		return err
+	}
+	for pair, at := range lost {
+		if at.After(r.lost[pair]) {
+			r.lost[pair] = at
+		}
+	}
+	r.sweepAgain(lost)
+	return nil
+}
+
+func (r *Router) sweepAgain(lost map[string]time.Time) {
+	if len(lost) > 0 {
+		r.sendTo(RoleManager, ipc.TypeSweepAgain, lost)
+	}
 }
 
 // alert passes on what an operator should hear, or keeps it for a while.

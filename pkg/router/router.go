@@ -64,7 +64,8 @@ type Router struct {
 
 	events map[uint64]*undelivered // by our id, until acknowledged
 	nextID uint64
-	alerts []ipc.Envelope // until the callback worker is ready
+	alerts []ipc.Envelope       // until the callback worker is ready
+	lost   map[string]time.Time // by pair, since when a sweep is to begin anew; for every manager that comes
 	counts Counts
 }
 
@@ -87,7 +88,7 @@ type Counts struct {
 func New(log zerolog.Logger, role func(slot int) string) *Router {
 	return &Router{
 		log: log, role: role, kept: make(chan struct{}, 1), ready: map[int]bool{}, unsent: map[int][]ipc.Envelope{},
-		hand: map[string]inHand{}, events: map[uint64]*undelivered{},
+		hand: map[string]inHand{}, events: map[uint64]*undelivered{}, lost: map[string]time.Time{},
 	}
 }
 
@@ -149,6 +150,7 @@ func (r *Router) Ready(slot int, _ uint64) {
 	switch r.role(slot) {
 	case RoleManager:
 		r.forsake()
+		r.sweepAgain(r.lost)
 		r.ask()
 	case RoleCallback:
 		r.deliver()
@@ -205,6 +207,8 @@ func (r *Router) take(slot int, env ipc.Envelope) error {
 		r.acknowledged(env)
 	case ipc.TypeAlert:
 		r.alert(env)
+	case ipc.TypeSweepAgain:
+		return r.losses(env)
 	default:
 		return fmt.Errorf("route message: nobody takes %q", env.Type)
 	}

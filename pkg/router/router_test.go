@@ -532,3 +532,40 @@ func TestNonsenseIsDropped(t *testing.T) {
 		t.Errorf("counts %+v after nonsense", got)
 	}
 }
+
+func TestEveryManagerHearsOfLostEvents(t *testing.T) {
+	r := setup(t).ready(calling)
+	early, late := time.Unix(1, 0).UTC(), time.Unix(2, 0).UTC()
+	lose := func(lost map[string]time.Time) {
+		env, err := ipc.NewEnvelope(ipc.TypeSweepAgain, 0, lost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Message(calling, 1, env)
+	}
+	lose(map[string]time.Time{"a": late, "b": early})
+	lose(map[string]time.Time{"a": early, "": late})
+	heard := func() (last string) {
+		for _, env := range r.pool.sent[managing] {
+			if env.Type == ipc.TypeSweepAgain {
+				last = string(env.Body)
+			}
+		}
+		r.pool.sent[managing] = nil
+		return last
+	}
+	const all = `{"":"1970-01-01T00:00:02Z","a":"1970-01-01T00:00:02Z","b":"1970-01-01T00:00:01Z"}`
+	for range 2 {
+		r.ready(managing)
+		if got := heard(); got != all {
+			t.Errorf("a new manager heard %s, want %s", got, all)
+		}
+		r.Gone(managing, 1, "killed", false)
+	}
+	r.ready(managing)
+	heard()
+	lose(map[string]time.Time{"c": late})
+	if got, want := heard(), `{"c":"1970-01-01T00:00:02Z"}`; got != want {
+		t.Errorf("the manager heard %s, want %s", got, want)
+	}
+}
