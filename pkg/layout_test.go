@@ -25,7 +25,7 @@ var layers = map[string][]string{
 	"adapters": {"pkg/table", "pkg/queue", "pkg/cache", "pkg/webhook", "pkg/notify", "pkg/process", "pkg/logfile", "pkg/mariadb"},
 	"values":   {"pkg/config", "pkg/boot", "pkg/event", "pkg/chunk", "pkg/row", "pkg/dsn", "pkg/phpdate", "pkg/secret", "pkg/backoff", "pkg/failpoint"},
 	"tests":    {"pkg", "pkg/queue/queuetest", "pkg/mariadb/mariadbtest", "pkg/protocol", "pkg/powercut"},
-	"programs": {"examples/receiver", "scripts/demo", "scripts/bench", "scripts/chaos"},
+	"programs": {"examples/receiver", "scripts/demo", "scripts/bench", "scripts/breaks", "scripts/chaos"},
 }
 
 // mayImport says which layers a layer may import, besides the standard library.

@@ -2,5 +2,10 @@
 
 package main
 
+import "github.com/masixun71/cupid/pkg/failpoint"
+
 // step says that the worker's own loop got on.
-func (w *worker) step() { w.session.Step() }
+func (w *worker) step() {
+	failpoint.Reach("step") // anywhere
+	w.session.Step()
+}

@@ -65,7 +65,6 @@ type worker struct {
 	orders  boot.Orders
 	config  *config.Config
 	session *ipc.Session
-	step    func() // says that the actor's loop gets on
 	log     zerolog.Logger
 }
 
@@ -107,10 +106,6 @@ func work(ctx context.Context) error {
 	process.StacksOnQuit(crash)
 	w.log = file.Logger().With().Str("worker", w.welcome.Role).Int("slot", w.welcome.Slot).Logger()
 	w.session = ipc.NewSession(joined)
-	w.step = func() {
-		failpoint.Reach("step") // anywhere
-		w.session.Step()
-	}
 	w.session.ReopenLogs = func() { _ = file.Reopen() }
 	w.session.RSSBytes = memory()
 	w.log.Info().Str("build", ipc.Build).Int("pid", os.Getpid()).Uint64("generation", w.welcome.Generation).Msg("worker starts")
