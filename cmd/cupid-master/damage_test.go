@@ -78,7 +78,9 @@ func TestG1DamagedQueueIsSweptAgain(t *testing.T) {
 			r.receiver.then(r.repair)
 			m = r.start()
 			r.eventually("tables equal", func() bool { return r.differing() == 0 })
-			r.eventually("an urgent pass is over", func() bool { return strings.Contains(r.state(), `"urgent"`) && !strings.Contains(r.state(), `"pass": 1,`) })
+			r.eventually("an urgent pass is over", func() bool {
+				return strings.Contains(r.state(), `"urgent"`) && !strings.Contains(r.state(), `"pass": 1,`)
+			})
 			if n := r.alertsOf(test.alert); n != 1 {
 				t.Errorf("%d alerts, want one: %q", n, test.alert)
 			}
