@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/masixun71/cupid/ipc"
-	"github.com/masixun71/cupid/pkg/boot"
 )
 
 const (
@@ -142,30 +140,8 @@ func (c *cupid) until(ctx context.Context, what string, every time.Duration, ok 
 }
 
 // status asks the master.
-func (c *cupid) status(ctx context.Context) (s status, err error) {
-	var d net.Dialer
-	nc, err := d.DialContext(ctx, "unix", filepath.Join(c.state, boot.SocketFile))
-	if err != nil {
-		return s, err
-	}
-	conn := ipc.NewConn(nc, ipc.Options{Peer: "cupid-master"})
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	if err := conn.Send(ctx, ipc.Envelope{Type: ipc.TypeStatus, ID: 1}); err != nil {
-		return s, err
-	}
-	if err := conn.SetReceiveDeadline(time.Now().Add(patience)); err != nil {
-		return s, err
-	}
-	env, err := conn.Receive()
-	if err != nil {
-		return s, err
-	}
-	var a ipc.Answer
-	if err := ipc.Decode(env.Body, &a); err != nil {
-		return s, err
-	}
-	if !a.OK {
-		return s, errors.New(a.Error)
-	}
-	return s, ipc.Decode(a.Body, &s)
+func (c *cupid) status(ctx context.Context) (status, error) {
+	var s status
+	err := c.ask(ctx, ipc.TypeStatus, &s)
+	return s, err
 }
