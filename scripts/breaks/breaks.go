@@ -14,8 +14,8 @@ type brk struct {
 	test    string // of cmd/cupid-master; a / leads to a subtest
 }
 
-// breaks has one break at least for each promise of the program. Those of its parts are
-// in the packages' own tests.
+// breaks has one break at least for each promise of the program, and some of the
+// supervision ("sup"). Those of its parts are in the packages' own tests.
 var breaks = []brk{
 	{
 		promise: "G1", what: "events are acknowledged before they are on disk", test: "TestG1AcknowledgedEventsSurviveTheKillOfAll",
@@ -103,5 +103,33 @@ var breaks = []brk{
 	{
 		promise: "G10", what: "a status answer has the whole URL", test: "TestG10SecretsStaySecret",
 		edits: []edit{{"cmd/cupid-worker/callback.go", "URL: n.URLForLog(),", "URL: n.URL,"}},
+	},
+	{
+		promise: "sup", what: "a machine that stood still counts as workers that hang", test: "TestFrozenMachineIsNoReasonToReplaceWorkers",
+		edits: []edit{{"pkg/supervisor/timing.go", "late > p.pulse() {", "late > 1000*p.pulse() {"}},
+	},
+	{
+		promise: "sup", what: "process 1 leaves its orphans alone", test: "TestAsProcessOne",
+		edits: []edit{{"cmd/cupid-master/serve.go", "\thandling.Go(func() { process.ReapOrphans(ctx) })\n", ""}},
+	},
+	{
+		promise: "sup", what: "the runtime writes the stacks of a hang", test: "TestWorkersWithFaultsAreReplacedAndLoseNothing/busy_loop",
+		edits: []edit{{"cmd/cupid-worker/main.go", "\tprocess.StacksOnQuit(crash)\n", ""}},
+	},
+	{
+		promise: "sup", what: "workers are whatever the file is by then", test: "TestReloadWithAnotherWorkerBinary",
+		edits: []edit{{"pkg/process/binary.go", "\tif b.file == nil {\n\t\treturn b.path\n", "\tif b.path != \"\" {\n\t\treturn b.path\n"}},
+	},
+	{
+		promise: "sup", what: "the control socket spins without descriptors", test: "TestDescriptorsExhausted",
+		edits: []edit{{"cmd/cupid-master/control.go", "ctx.Err() != nil || !pause(ctx, 100*time.Millisecond)", "ctx.Err() != nil || !pause(ctx, 0)"}},
+	},
+	{
+		promise: "sup", what: "a closed pipe ends the master", test: "TestLogReaderMayGo",
+		edits: []edit{{"cmd/cupid-master/serve.go", "\tprocess.TolerateBrokenOutput()\n", ""}},
+	},
+	{
+		promise: "sup", what: "workers heed the ^C that is meant for the master", test: "TestInterruptOfTheGroupStopsInOrder/INT",
+		edits: []edit{{"cmd/cupid-worker/main.go", "\tprocess.IgnoreStopSignals()\n", ""}},
 	},
 }
