@@ -26,6 +26,9 @@ var (
 // stands for one such piece, so a large frame may take longer as long as it moves.
 const writeBytes = 64 << 10
 
+// frozen is how late this process hears of a deadline when it was not scheduled, with the whole machine perhaps.
+const frozen = time.Second
+
 // Options are the settings of a Conn. The zero value of each field means its default.
 type Options struct {
 	// Peer names the other side in errors: "task worker 2", "master". Default: "peer".
@@ -226,15 +229,18 @@ func (c *Conn) write() {
 
 func (c *Conn) writeAll(batch []byte) error {
 	for len(batch) > 0 {
-		piece := batch[:min(len(batch), writeBytes)]
-		if err := c.nc.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+		deadline := time.Now().Add(c.writeTimeout)
+		if err := c.nc.SetWriteDeadline(deadline); err != nil {
 			return err
 		}
-		n, err := c.nc.Write(piece)
+		n, err := c.nc.Write(batch[:min(len(batch), writeBytes)])
+		batch = batch[n:]
+		if errors.Is(err, os.ErrDeadlineExceeded) && time.Since(deadline) > frozen {
+			continue // The peer has probably stood still as well: it gets the time back.
+		}
 		if err != nil {
 			return err
 		}
-		batch = batch[n:]
 	}
 	return nil
 }

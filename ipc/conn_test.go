@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,4 +238,34 @@ func pipe(t *testing.T, options ipc.Options) (left, right *ipc.Conn) {
 	left, right = ipc.NewConn(a, options), ipc.NewConn(b, options)
 	t.Cleanup(func() { _, _ = left.Close(), right.Close() })
 	return left, right
+}
+
+// sleepy is a connection on which the machine stands still in the middle of the first write.
+type sleepy struct {
+	net.Conn
+	slept atomic.Bool
+}
+
+func (s *sleepy) Write(p []byte) (int, error) {
+	if s.slept.Swap(true) {
+		return s.Conn.Write(p)
+	}
+	n, err := s.Conn.Write(p[:3])
+	<-time.After(time.Minute)
+	return n, errors.Join(err, os.ErrDeadlineExceeded)
+}
+
+func TestMachineThatStandsStillIsNoStuckPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		conn, peer := ipc.NewConn(&sleepy{Conn: near}, ipc.Options{}), ipc.NewConn(far, ipc.Options{})
+		defer func() { _, _ = conn.Close(), peer.Close() }()
+		if err := conn.TrySend(ipc.Envelope{Type: ipc.TypeWant, ID: 7}); err != nil {
+			t.Fatal(err)
+		}
+		env, err := peer.Receive()
+		if err != nil || env.ID != 7 {
+			t.Errorf("got %+v, %v, want the whole frame", env, err)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -225,7 +226,7 @@ func TestReloadAddsAndRemovesAPair(t *testing.T) {
 	r.des.Exec(t, "CREATE TABLE second "+table)
 	second := r.destination(r.des, r.receiver.url())
 	second["table"], second["name"] = "second", "second"
-	r.config["des"] = append(append([]any{}, one.([]any)...), second)
+	r.config["des"] = slices.Concat(one.([]any), []any{second})
 	r.write()
 	sendSignal(t, m.cmd.Process.Pid, syscall.SIGUSR1)
 	r.insert(1, 10)

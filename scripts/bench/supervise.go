@@ -220,7 +220,7 @@ func (c *cupid) end(ctx context.Context, signal syscall.Signal) (time.Duration, 
 		if err != nil {
 			return 0, err
 		}
-		ends = append(ends, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}) //nolint:gosec // descriptors are small
+		ends = append(ends, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 	}
 	began := time.Now()
 	if err := c.cmd.Process.Signal(signal); err != nil {
