@@ -101,9 +101,11 @@ func (w *world) kills(ctx context.Context) (_ []line, err error) {
 	if err != nil {
 		return nil, err
 	}
+	again := within(fmt.Sprintf("kill -9 of a worker to ready again, p99 of %d (median %s)", len(took), milliseconds(took[len(took)/2])), p99, readyTime,
+		"start of a worker that only says its version: "+milliseconds(bare[len(bare)/2]))
+	again.ratio = fmt.Sprintf("%.2f", took[len(took)/2].Seconds()/bare[len(bare)/2].Seconds()) // of the medians
 	return []line{
-		within(fmt.Sprintf("kill -9 of a worker to ready again, p99 of %d", len(took)), p99, readyTime,
-			fmt.Sprintf("median: %s; worker that only says its version: %s", milliseconds(took[len(took)/2]), milliseconds(bare[len(bare)/2]))),
+		again,
 		{
 			what: fmt.Sprintf("memory of the master, %d workers, %d restarts", killWorkers, len(took)), got: megabytes(rss.rss) + " resident (RSS)",
 			limit: "shared pages once (PSS): " + megabytes(rss.pss), target: "< " + megabytes(masterBytes), met: rss.rss < masterBytes,
