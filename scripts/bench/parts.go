@@ -16,7 +16,7 @@ type partSettings struct {
 }
 
 var parts = command{
-	name: "bench", rows: 300_000, only: "measure one of ipc, compare, callback, idle",
+	name: "bench", rows: 300_000, only: "measure one of ipc, compare, callback, idle, supervise",
 	flags: func(flags *flag.FlagSet, s *settings) {
 		flags.IntVar(&s.lost, "lost", 20_000, "rows that callbacks repair")
 		flags.IntVar(&s.concurrency, "concurrency", 8, "callbacks at a time")
@@ -57,6 +57,7 @@ func measureParts(ctx context.Context, s settings, progress func(string)) (lines
 		{"compare", "rows compared", w.compare},
 		{"callback", "callbacks", w.callbacks},
 		{"idle", "the idle program", w.idleness},
+		{"supervise", "kills and stops", w.supervise},
 	} {
 		if s.only != "" && s.only != m.name {
 			continue

@@ -18,8 +18,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/boot"
 )
@@ -53,7 +51,7 @@ func (w *world) supervise(ctx context.Context) ([]line, error) {
 
 // kills measures the time from kill -9 of a worker to the ready of the next, and the master's memory after that.
 func (w *world) kills(ctx context.Context) (_ []line, err error) {
-	c, _, err := w.start(ctx, w.config("quiet", nobodyAnswers, killWorkers))
+	c, _, err := w.start(ctx, w.scan("quiet", nobodyAnswers, killWorkers-2))
 	if err != nil {
 		return nil, err
 	}
@@ -101,14 +99,18 @@ func (w *world) kills(ctx context.Context) (_ []line, err error) {
 	if err != nil {
 		return nil, err
 	}
-	again := within(fmt.Sprintf("kill -9 of a worker to ready again, p99 of %d (median %s)", len(took), milliseconds(took[len(took)/2])), p99, readyTime,
-		"start of a worker that only says its version: "+milliseconds(bare[len(bare)/2]))
-	again.ratio = fmt.Sprintf("%.2f", took[len(took)/2].Seconds()/bare[len(bare)/2].Seconds()) // of the medians
+	median, start := took[len(took)/2], bare[len(bare)/2]
+	again := within(fmt.Sprintf("kill -9 of a worker to ready again, p99 of %d (median %s)", len(took), milliseconds(median)), p99, readyTime)
+	again.cells = append(again.cells, "start of a worker that only says its version: "+milliseconds(start),
+		fmt.Sprintf("%.2f", median.Seconds()/start.Seconds()))
 	return []line{
 		again,
 		{
-			what: fmt.Sprintf("memory of the master, %d workers, %d restarts", killWorkers, len(took)), got: megabytes(rss.rss) + " resident (RSS)",
-			limit: "shared pages once (PSS): " + megabytes(rss.pss), target: "< " + megabytes(masterBytes), met: rss.rss < masterBytes,
+			cells: []string{
+				fmt.Sprintf("memory of the master, %d workers, %d restarts", killWorkers, len(took)), megabytes(rss.rss) + " resident (RSS)",
+				"shared pages once (PSS): " + megabytes(rss.pss),
+			},
+			target: "< " + megabytes(masterBytes), met: rss.rss < masterBytes,
 		},
 	}, nil
 }
@@ -118,7 +120,7 @@ func (w *world) idleEnds(ctx context.Context) ([]line, error) {
 	var stops, orphans []time.Duration
 	for range stopRounds {
 		for signal, all := range map[syscall.Signal]*[]time.Duration{syscall.SIGTERM: &stops, syscall.SIGKILL: &orphans} {
-			c, _, err := w.start(ctx, w.config("quiet", nobodyAnswers, 4))
+			c, _, err := w.start(ctx, w.scan("quiet", nobodyAnswers, 2))
 			if err != nil {
 				return nil, err
 			}
@@ -133,8 +135,8 @@ func (w *world) idleEnds(ctx context.Context) ([]line, error) {
 		}
 	}
 	return []line{
-		within(fmt.Sprintf("stop of an idle cupid, longest of %d", stopRounds), slices.Max(stops), stopIdle, ""),
-		within(fmt.Sprintf("kill -9 of an idle master to the end of its workers, longest of %d", stopRounds), slices.Max(orphans), orphansIdle, ""),
+		within(fmt.Sprintf("stop of an idle cupid, longest of %d", stopRounds), slices.Max(stops), stopIdle),
+		within(fmt.Sprintf("kill -9 of an idle master to the end of its workers, longest of %d", stopRounds), slices.Max(orphans), orphansIdle),
 	}, nil
 }
 
@@ -149,8 +151,8 @@ func (w *world) busyEnds(ctx context.Context) ([]line, error) {
 		return nil, err
 	}
 	return []line{
-		within("stop with hanging queries and callbacks, one worker stopped", stop, stopWorst, ""),
-		within("kill -9 of the master to the end of such workers", orphans, orphansBusy, ""),
+		within("stop with hanging queries and callbacks, one worker stopped", stop, stopWorst),
+		within("kill -9 of the master to the end of such workers", orphans, orphansBusy),
 	}, nil
 }
 
@@ -172,7 +174,7 @@ func (w *world) busyEnd(ctx context.Context, signal syscall.Signal) (_ time.Dura
 	if _, err := w.des.ExecContext(ctx, "TRUNCATE TABLE lost"); err != nil {
 		return 0, err
 	}
-	c, _, err := w.start(ctx, w.config("lost", "http://"+l.Addr().String(), 4))
+	c, _, err := w.start(ctx, w.scan("lost", "http://"+l.Addr().String(), 2))
 	if err != nil {
 		return 0, err
 	}
@@ -211,26 +213,18 @@ func (c *cupid) end(ctx context.Context, signal syscall.Signal) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
-	var ends []unix.PollFd // a pidfd can be read once its process has ended: pidfd_open(2)
-	defer func() {
-		for _, e := range ends {
-			_ = unix.Close(int(e.Fd))
-		}
-	}()
-	for _, pid := range s.pids() {
-		fd, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			return 0, err
-		}
-		ends = append(ends, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
-	}
 	began := time.Now()
 	if err := c.cmd.Process.Signal(signal); err != nil {
 		return 0, err
 	}
-	for i := range ends {
-		if n, err := unix.Poll(ends[i:i+1], int(stopTime.Milliseconds())); err != nil || n == 0 {
-			return 0, errors.Join(fmt.Errorf("a process was left over after %s", stopTime), err)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for _, pid := range s.pids() {
+		for !hasEnded(pid) {
+			if time.Since(began) > stopTime {
+				return 0, fmt.Errorf("process %d was left over after %s", pid, stopTime)
+			}
+			<-tick.C
 		}
 	}
 	took := time.Since(began)
@@ -238,7 +232,13 @@ func (c *cupid) end(ctx context.Context, signal syscall.Signal) (time.Duration, 
 	return took, nil
 }
 
-// ask sends a request to the master that has no answer but that it was done.
+// hasEnded tells whether a process is no more, or waits only for its parent to hear of it: proc_pid_stat(5).
+func hasEnded(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || bytes.HasPrefix(text[bytes.LastIndexByte(text, ')')+1:], []byte(" Z"))
+}
+
+// ask sends a request to the master that has no answer but that it was done, or one that goes into answer.
 func (c *cupid) ask(ctx context.Context, request string, answer any) error {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "unix", filepath.Join(c.state, boot.SocketFile))
@@ -319,8 +319,8 @@ func (l *masterLog) ready(slot int) (bool, error) {
 }
 
 // within is the line of a time that has a limit.
-func within(what string, took, limit time.Duration, beside string) line {
-	return line{what: what, got: milliseconds(took), limit: beside, target: "≤ " + milliseconds(limit), met: took <= limit}
+func within(what string, took, limit time.Duration) line {
+	return line{cells: []string{what, milliseconds(took)}, target: "≤ " + milliseconds(limit), met: took <= limit}
 }
 
 func milliseconds(d time.Duration) string {
