@@ -94,8 +94,7 @@ func (p *pair) ReadFull(ctx context.Context, ids []string) (*row.Batch, [][]byte
 
 // SumsEqual compares a chunk by checksums.
 func (p *pair) SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, rows int, err error) {
-	plan, err := p.Sweep(ctx)
-	if err != nil || !plan.Checksum {
+	if has, err := p.HasSums(ctx, c); err != nil || !has {
 		return false, false, 0, err
 	}
 	src, des, err := p.Sums(ctx, c)

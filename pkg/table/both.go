@@ -10,11 +10,12 @@ import (
 	"github.com/masixun71/cupid/pkg/row"
 )
 
-// ReadBoth reads the rows of a sweep's chunk on both sides: at the same time where it
-// is swept by key, else the source's and then the destination's that have their keys, and
-// possibly others with keys that are equal to one for the column's collation.
+// ReadBoth reads the rows of a sweep's chunk on both sides, those of groups alone where
+// these are not the whole (see GroupSums): at the same time where it is swept by key, else
+// the source's and then the destination's that have their keys, and possibly others with
+// keys that are equal to one for the column's collation.
 // Rows that a condition leaves out on the source are on the destination all the same.
-func (p *Pair) ReadBoth(ctx context.Context, c chunk.Chunk) (src, des *row.Batch, err error) {
+func (p *Pair) ReadBoth(ctx context.Context, c chunk.Chunk, groups chunk.Groups) (src, des *row.Batch, err error) {
 	pl, err := p.plan(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -30,25 +31,36 @@ func (p *Pair) ReadBoth(ctx context.Context, c chunk.Chunk) (src, des *row.Batch
 		des, err = p.ReadDestination(ctx, keys)
 		return src, des, err
 	}
-	err = together(ctx, func(ctx context.Context) error {
-		var err error
-		src, err = p.ReadRange(ctx, c)
+	if groups.Of > 0 {
+		c.Rows = groups.Rows()
+	}
+	err = together(ctx, func(ctx context.Context) (err error) {
+		src, err = p.readKeys(ctx, pl, row.Source, c, groups)
 		return err
-	}, func(ctx context.Context) error {
-		range_, err := pl.sweepRange(row.Destination, c)
-		if err != nil {
-			return p.des.explain(ctx, "read range", err)
-		}
-		where, args := p.des.where(range_)
-		queries := []query{{"SELECT " + pl.des.sql() + " FROM " + quote(p.des.o.Table) + where, args}}
-		des = row.NewBatch(&pl.mapping, row.Destination, max(c.Rows, 16))
-		take := p.des.checked(pl.des.rowOf(des, row.Column{}))
-		return p.failed(pl, p.des.read(ctx, "read "+c.String(), queries, one(take)))
+	}, func(ctx context.Context) (err error) {
+		des, err = p.readKeys(ctx, pl, row.Destination, c, groups)
+		return err
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, p.failed(pl, err)
 	}
 	return src, des, nil
+}
+
+// readKeys reads the rows of a range of keys on one side.
+func (p *Pair) readKeys(ctx context.Context, pl *plan, on row.Side, c chunk.Chunk, groups chunk.Groups) (*row.Batch, error) {
+	s, l, id := p.src, &pl.src, pl.id
+	if on == row.Destination {
+		s, l, id = p.des, &pl.des, row.Column{}
+	}
+	range_, err := pl.sweepRange(on, c)
+	if err != nil {
+		return nil, s.explain(ctx, "read range", err)
+	}
+	where, args := s.where(append(range_, pl.sweep.sums.groupCondition(on, groups)...))
+	batch := row.NewBatch(&pl.mapping, on, max(c.Rows, 16))
+	queries := []query{{"SELECT " + l.sql() + " FROM " + quote(s.o.Table) + where, args}}
+	return batch, s.read(ctx, "read "+c.String(), queries, one(s.checked(l.rowOf(batch, id))))
 }
 
 // together runs two functions at the same time. The first error ends the other one.

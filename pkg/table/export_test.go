@@ -25,7 +25,7 @@ func (p *Pair) DestinationQueries(ctx context.Context, keys []row.Key) ([]Query,
 	}
 	args, err := pl.keyArgs(row.Destination, keys)
 	var queries []Query
-	for _, q := range inQueries(p.des, &pl.des, pl.desKeys, args) {
+	for _, q := range p.keyQueries(pl, args) {
 		queries = append(queries, Query{q.text, q.args})
 	}
 	return queries, err
@@ -71,6 +71,12 @@ func (p *Pair) Pretend(ctx context.Context, h int, round bool) error {
 	p.know(&changed)
 	return nil
 }
+
+// GroupRows is how many rows a group should have.
+const GroupRows = groupRows
+
+// GroupsOf is how many groups a chunk has.
+func GroupsOf(rows int) int { return groupsOf(rows) }
 
 // SumQuery is what Sums sends to a side.
 func (p *Pair) SumQuery(ctx context.Context, side row.Side, c chunk.Chunk) (Query, error) {

@@ -36,6 +36,31 @@ func (pl *plan) sweepRange(side row.Side, c chunk.Chunk) ([]condition, error) {
 	return range_, nil
 }
 
+// sumRange are the conditions on the rows of a chunk on one side, that of an insert scan
+// being a range of keys, too.
+func (pl *plan) sumRange(side row.Side, c chunk.Chunk) ([]condition, error) {
+	if c.Scan == chunk.Insert {
+		if c.After != nil {
+			after, err := keyOfID(c.After.ID)
+			if err != nil {
+				return nil, err
+			}
+			c.After = &after
+		}
+		var err error
+		if c.UpTo, err = keyOfID(c.UpTo.ID); err != nil {
+			return nil, err
+		}
+	}
+	return pl.sweepRange(side, c)
+}
+
+// keyOfID is the position among keys of an id that is an integer and the key.
+func keyOfID(id string) (chunk.Position, error) {
+	text, err := row.NewKey([]byte(id)).MarshalText()
+	return chunk.Position{ID: string(text)}, err
+}
+
 // idRange are the conditions on the source rows of a chunk whose bounds are ids.
 func (pl *plan) idRange(c chunk.Chunk) ([]condition, error) {
 	var b bounds

@@ -29,6 +29,51 @@ func inQueries(s *side, l *list, columns []keyBound, args []driver.Value) []quer
 	return queries
 }
 
+const (
+	// minDense is how many keys there are at least to be read as a range.
+	minDense = 64
+	// denseShare is by how much more keys a range may have than are looked for, as a
+	// share of these: rows that nobody asked for cost less than a list of keys does.
+	denseShare = 2
+)
+
+// keyQueries are the queries for the destination rows of sorted keys: lists of them, or
+// one range where they are integers without wide gaps, which a server reads several
+// times as fast.
+func (p *Pair) keyQueries(pl *plan, args []driver.Value) []query {
+	c := pl.mapping.Keys()[0].Destination()
+	if len(pl.desKeys) > 1 || !isInteger(c) || c.DataType == "year" || len(args) < minDense || !dense(args[0], args[len(args)-1], len(args)) {
+		return inQueries(p.des, &pl.des, pl.desKeys, args)
+	}
+	column := quote(c.Name)
+	where, args := p.des.where([]condition{{column + " >= ? AND " + column + " <= ?", []driver.Value{args[0], args[len(args)-1]}}})
+	return []query{{"SELECT " + pl.des.sql() + " FROM " + quote(p.des.o.Table) + where, args}}
+}
+
+// dense reports whether n integers of one column have few others between the first and
+// the last.
+func dense(first, last driver.Value, n int) bool {
+	var span uint64
+	switch a := first.(type) {
+	case int64:
+		switch b := last.(type) {
+		case int64:
+			span = uint64(b - a) // two's complement: right also where the difference is no int64
+		default:
+			return false
+		}
+	case uint64:
+		b, ok := last.(uint64)
+		if !ok {
+			return false
+		}
+		span = b - a
+	default:
+		return false
+	}
+	return span < uint64(n+n/denseShare)
+}
+
 // inList is the condition with n parameters. Rows of several columns are spelled
 // as AND and OR, which every optimizer turns into ranges of an index.
 func inList(columns []keyBound, n int) string {
@@ -60,7 +105,7 @@ func (p *Pair) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch,
 		return nil, p.des.explain(ctx, "read rows by key", err)
 	}
 	batch := row.NewBatch(&pl.mapping, row.Destination, len(keys))
-	queries := inQueries(p.des, &pl.des, pl.desKeys, args)
+	queries := p.keyQueries(pl, args)
 	once := pl.once(row.Destination, p.des.checked(pl.des.rowOf(batch, row.Column{})), len(queries))
 	return batch, p.failed(pl, p.des.read(ctx, "read rows by key", queries, once))
 }

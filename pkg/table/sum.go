@@ -20,10 +20,27 @@ type Sum struct {
 	Hash uint64
 }
 
-// Sums adds up the rows of a sweep's chunk on both sides at the same time, on a
+// HasSums reports whether Sums works for a chunk: for those of a sweep where its plan
+// says Checksum, and there also for those of an insert scan whose ids are the keys.
+func (p *Pair) HasSums(ctx context.Context, c chunk.Chunk) (bool, error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return false, err
+	}
+	switch c.Scan {
+	case chunk.Sweep:
+		return pl.sweep.Checksum, nil
+	case chunk.Insert:
+		return pl.sweep.Checksum && pl.sweep.byID, nil
+	case chunk.Update:
+	}
+	return false, nil
+}
+
+// Sums adds up the rows of a chunk on both sides at the same time, on a
 // connection each. The sums are equal when the rows are, as row.Compare and row.Orphans
 // see it, and as good as only then: see the package comment. Rows with a NULL in their
-// key are left out. It works where the plan of Sweep says Checksum.
+// key are left out. It works where HasSums says so.
 func (p *Pair) Sums(ctx context.Context, c chunk.Chunk) (src, des Sum, err error) {
 	pl, err := p.plan(ctx)
 	if err != nil {
@@ -45,7 +62,7 @@ func (p *Pair) Sums(ctx context.Context, c chunk.Chunk) (src, des Sum, err error
 
 // sumQuery adds up a chunk on one side.
 func (p *Pair) sumQuery(pl *plan, on row.Side, c chunk.Chunk) (query, error) {
-	range_, err := pl.sweepRange(on, c)
+	range_, err := pl.sumRange(on, c)
 	if err != nil {
 		return query{}, err
 	}
@@ -70,19 +87,23 @@ func (p *Pair) sum(ctx context.Context, pl *plan, on row.Side, c chunk.Chunk, su
 	if err != nil {
 		return s.explain(ctx, "checksum range", err)
 	}
-	return s.read(ctx, "checksum "+c.String(), []query{q}, one(func(values []driver.Value) error {
-		rows, ok := values[0].(int64)
-		if !ok {
-			return fmt.Errorf("COUNT(*) is a %T", values[0])
-		}
-		sum.Rows = rows
-		hash, err := strconv.ParseUint(valueText(values[1]), 10, 64) // the driver prints what no int64 can hold
-		if err != nil {
-			return fmt.Errorf("read BIT_XOR: %w", err)
-		}
-		sum.Hash = hash
-		return nil
+	return s.read(ctx, "checksum "+c.String(), []query{q}, one(func(values []driver.Value) (err error) {
+		*sum, err = sumOf(values)
+		return err
 	}))
+}
+
+// sumOf reads COUNT(*) and the expression of a summer.
+func sumOf(values []driver.Value) (Sum, error) {
+	rows, ok := values[0].(int64)
+	if !ok {
+		return Sum{}, fmt.Errorf("COUNT(*) is a %T", values[0])
+	}
+	hash, err := strconv.ParseUint(valueText(values[1]), 10, 64) // the driver prints what no int64 can hold
+	if err != nil {
+		return Sum{}, fmt.Errorf("read BIT_XOR: %w", err)
+	}
+	return Sum{rows, hash}, nil
 }
 
 // hash is a way to hash the rows of both sides.

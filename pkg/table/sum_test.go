@@ -128,7 +128,7 @@ func (o *oracle) ask(t *testing.T, hash int, round bool) {
 		}
 		return
 	}
-	src, des, err := o.w.pair.ReadBoth(t.Context(), sweepChunk("", ""))
+	src, des, err := o.w.pair.ReadBoth(t.Context(), sweepChunk("", ""), chunk.Groups{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,6 +59,7 @@ type sweepPlan struct {
 	SweepPlan
 	order []int // the key's columns as the index has them; nil when it is swept by row
 	sums  summer
+	byID  bool // the key is the id column, and an integer on both sides: a range of ids is one of keys
 }
 
 // sweep decides how the pair is swept.
@@ -72,6 +73,7 @@ func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 		return s
 	}
 	s.Mode, s.order, s.Orphans = SweepByKey, order, true
+	s.byID = len(keys) == 1 && keys[0].rule.Source().Name == pl.id.Name && isInteger(pl.id) && isInteger(keys[0].rule.Destination())
 	s.Why = "sweep: ranges of byColumn " + quoteAll(b.p.o.Source.By)
 	why = unfit(slices.Concat(keys, columns))
 	if !b.src.uniqueOn(b.p.o.Source.By...) && !b.des.uniqueOn(b.p.o.Destination.By...) {

@@ -52,26 +52,8 @@ func (w *world) swept(tb testing.TB, limit int) []string {
 	plan := w.sweep(tb)
 	found := []string{}
 	for _, c := range w.cutAll(tb, limit) {
-		src, des, err := w.pair.ReadBoth(tb.Context(), c)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		n := len(found)
-		for _, d := range row.Compare(src, des) {
-			text := src.Key(d.Index).String() + " different"
-			if d.Kind == row.Missing {
-				text = src.Key(d.Index).String() + " missing"
-			}
-			for _, i := range d.Columns {
-				text += " " + w.pair.Columns()[i]
-			}
-			found = append(found, text)
-		}
-		if plan.Orphans {
-			for _, i := range row.Orphans(src, des) {
-				found = append(found, des.Key(i).String()+" orphan")
-			}
-		}
+		some := w.differences(tb, c, chunk.Groups{})
+		found = append(found, some...)
 		if !plan.Checksum {
 			continue
 		}
@@ -79,11 +61,51 @@ func (w *world) swept(tb testing.TB, limit int) []string {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if (a == b) != (len(found) == n) {
-			tb.Errorf("%s: sums %v and %v, found %q", c, a, b, found[n:])
+		if (a == b) != (len(some) == 0) {
+			tb.Errorf("%s: sums %v and %v, found %q", c, a, b, some)
+		}
+		groups, rows, err := w.pair.GroupSums(tb.Context(), c)
+		if err != nil || rows != int(a.Rows) {
+			tb.Fatalf("%s: groups of %d rows, want %d, error %v", c, rows, a.Rows, err)
+		}
+		var grouped []string
+		for _, one := range groups.Portions(1) {
+			in := w.differences(tb, c, one)
+			if len(in) == 0 {
+				tb.Errorf("%s: nothing differs in group %+v", c, one)
+			}
+			grouped = append(grouped, in...)
+		}
+		if slices.Sort(some); !slices.Equal(slices.Sorted(slices.Values(grouped)), some) {
+			tb.Errorf("%s: found %q in the groups that differ, and %q in all rows", c, grouped, some)
 		}
 	}
 	slices.Sort(found)
+	return found
+}
+
+// differences are what differs among the rows of groups of a chunk.
+func (w *world) differences(tb testing.TB, c chunk.Chunk, groups chunk.Groups) (found []string) {
+	tb.Helper()
+	src, des, err := w.pair.ReadBoth(tb.Context(), c, groups)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, d := range row.Compare(src, des) {
+		text := src.Key(d.Index).String() + " different"
+		if d.Kind == row.Missing {
+			text = src.Key(d.Index).String() + " missing"
+		}
+		for _, i := range d.Columns {
+			text += " " + w.pair.Columns()[i]
+		}
+		found = append(found, text)
+	}
+	if w.sweep(tb).Orphans {
+		for _, i := range row.Orphans(src, des) {
+			found = append(found, des.Key(i).String()+" orphan")
+		}
+	}
 	return found
 }
 

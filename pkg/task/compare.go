@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/masixun71/cupid/ipc"
@@ -45,13 +46,17 @@ func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 		if err = w.settle(ctx); err != nil {
 			break
 		}
-		if err = w.lookForSource(ctx, p, c, orphans, &r); err != nil {
+		if err = portions(orphans, func(some []orphan) error { return w.lookForSource(ctx, p, c, some, &r) }); err != nil {
 			break
 		}
 		orphans = nil
-		if len(suspects) > 0 {
-			suspects, err = w.again(ctx, p, c, suspects, look, &r)
-		}
+		moving := suspects[:0] // behind what has been looked at
+		err = portions(suspects, func(some []suspect) error {
+			still, err := w.again(ctx, p, c, some, look, &r)
+			moving = append(moving, still...)
+			return err
+		})
+		suspects = moving
 	}
 	if err != nil {
 		r.Error = err.Error()
@@ -59,6 +64,20 @@ func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 	}
 	w.count(func(n *Counts) { n.Chunks++ })
 	return r
+}
+
+// maxPortion is how many rows are read at a time from either side of a chunk of which
+// many differ: it bounds the memory.
+const maxPortion = 2000
+
+// portions hands all to f in such portions.
+func portions[T any](all []T, f func(some []T) error) error {
+	for some := range slices.Chunk(all, maxPortion) {
+		if err := f(some); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *Worker) settle(ctx context.Context) error {
@@ -72,25 +91,50 @@ func (w *Worker) settle(ctx context.Context) error {
 	}
 }
 
-// first is the first look at a chunk.
+// minSumRows is how many rows a chunk of a scan has at least to be compared by checksums
+// first. A smaller one is what was written since the last pass, and often lags; a full
+// one is of a scan that catches up, and most likely equal.
+const minSumRows = 1000
+
+// first is the first look at a chunk of a scan.
 func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) ([]suspect, error) {
-	var suspects []suspect
+	var found sighted
 	nullKeys := 0
 	err := p.read(ctx, func() error {
+		equal, rows, err := p.equalBySums(ctx, c)
+		if r.Rows = rows; err != nil || equal {
+			return err
+		}
 		src, err := p.ReadRange(ctx, c)
 		if err != nil {
 			return err
 		}
 		r.Rows, nullKeys = src.Len(), row.NullKeys(src)
 		differ, _, err := compare(ctx, p, src)
-		suspects = newSuspects(src, differ, time.Now())
+		found.add(src, differ, time.Now())
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	w.looked(c, r.Rows, nullKeys, len(suspects))
-	return suspects, nil
+	w.looked(c, r.Rows, nullKeys, len(found.suspects))
+	return found.suspects, nil
+}
+
+// equalBySums reports whether checksums say that a chunk of a scan is equal, and then how
+// many rows the source has. False means that its rows have to be read.
+func (r *reader) equalBySums(ctx context.Context, c chunk.Chunk) (equal bool, rows int, err error) {
+	if c.Scan != chunk.Insert || c.Rows < minSumRows {
+		return false, 0, nil
+	}
+	sums, known := r.scans.sums(), false
+	if sums {
+		if equal, known, rows, err = r.SumsEqual(ctx, c); err != nil || !known {
+			return false, 0, err
+		}
+	}
+	r.scans.saw(sums, equal)
+	return equal, rows, nil
 }
 
 // looked counts a first look.

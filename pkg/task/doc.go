@@ -10,6 +10,13 @@
 // of one pair read at once, so that a dead database delays its own pair. A chunk is reported done when every row of it is equal on both
 // sides, healed, or an event that the callback worker has on disk.
 //
+// # Checksums
+//
+// A sweep's chunk is compared by checksums, then by those of groups of its rows, and rows
+// are read where these differ, a portion at a time: see course and Worker.sweep. So is a full
+// chunk of an insert scan, without groups, where the pair has checksums of ranges of ids. A
+// checksum decides which rows are read. The verdict on a row is that of its comparison.
+//
 // # Suspects
 //
 // A row that differs is looked at again after the settle time, both sides read

@@ -16,14 +16,17 @@ type Pair interface {
 	ReadSource(ctx context.Context, ids []string) (*row.Batch, error)
 	// ReadDestination reads the destination rows that have one of keys.
 	ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error)
-	// SumsEqual compares a sweep's chunk by checksums, on both sides at the same time;
-	// known is false when the pair has none. rows is how many the source has.
+	// SumsEqual compares a chunk by checksums, on both sides at the same time; known is
+	// false when there are none for it. rows is how many the source has.
 	SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, rows int, err error)
+	// GroupSums compares a sweep's chunk, for which there are checksums, by groups of its
+	// rows: differ are those that are not equal.
+	GroupSums(ctx context.Context, c chunk.Chunk) (differ chunk.Groups, rows int, err error)
 	// SeesOrphans reports whether ReadBoth has all destination rows of a chunk, and
 	// not only those that its source rows ask for.
 	SeesOrphans(ctx context.Context) (bool, error)
-	// ReadBoth reads all rows of a sweep's chunk on both sides.
-	ReadBoth(ctx context.Context, c chunk.Chunk) (src, des *row.Batch, err error)
+	// ReadBoth reads the rows of a sweep's chunk on both sides, or those of some groups.
+	ReadBoth(ctx context.Context, c chunk.Chunk, groups chunk.Groups) (src, des *row.Batch, err error)
 	// ReadSourceByKeys reads the source rows that have one of keys.
 	ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error)
 	// RepairSQL is the statement that would make the destination row right; src is

@@ -41,8 +41,9 @@ type world struct {
 
 	beforeRange, beforeSource, beforeDestination func(ctx context.Context) error // may be nil; the lock is not held
 	reading, mostReading                         int
-	noSums, blind                                bool // the pair has no checksums, sees no orphans
-	reads                                        int  // of all rows of both sides
+	noSums, blind                                bool  // the pair has no checksums, sees no orphans
+	summed, grouped                              int   // how often checksums were asked for
+	reads                                        []int // rows of both sides that were read together
 }
 
 func newWorld() *world { return &world{src: map[int64]source{}, des: map[string][]string{}} }
@@ -142,15 +143,19 @@ func (p pair) batch(want func(int64) bool) (*row.Batch, error) {
 		if !want(s.id) {
 			continue
 		}
-		var key driver.Value
-		if text, ok := s.key.(string); ok {
-			key = []byte(text)
-		}
-		if err := b.Append(s.id, []driver.Value{key}, []driver.Value{[]byte(s.name)}); err != nil {
+		if err := p.appendSource(b, s); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
+}
+
+func (p pair) appendSource(b *row.Batch, s source) error {
+	var key driver.Value
+	if text, ok := s.key.(string); ok {
+		key = []byte(text)
+	}
+	return b.Append(s.id, []driver.Value{key}, []driver.Value{[]byte(s.name)})
 }
 
 func (p pair) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error) {

@@ -16,6 +16,8 @@ const slowFailure = time.Second
 type reader struct {
 	Pair
 	places chan struct{}
+	// How chunks of the sweep and those of the scans are begun.
+	sweeps, scans course
 
 	mu       sync.Mutex // guards the fields below
 	failures int        // slow ones

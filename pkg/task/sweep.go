@@ -15,62 +15,97 @@ type orphan struct {
 	seen time.Time
 }
 
-// sweep is the first look at a sweep's chunk: by checksums where the pair has them,
-// and by the rows of both sides where these differ or are none. What it finds are
+// sweep is the first look at a sweep's chunk: by checksums where the pair has them, and
+// by the rows of both sides where these differ or are none. What it finds are
 // suspects like any other: the verdict on a row is that of the row comparison.
 func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) ([]suspect, []orphan, error) {
-	var suspects []suspect
-	var orphans []orphan
+	var found sighted
 	nullKeys := 0
 	err := p.read(ctx, func() error {
 		start := time.Now()
 		defer func() { r.Millisecond = max(1, int(time.Since(start).Milliseconds())) }()
-		equal, known, rows, err := p.SumsEqual(ctx, c)
+		parts, rows, counted, err := p.differing(ctx, c)
 		if err != nil {
 			return err
 		}
-		if known && equal {
-			r.Rows = rows
-			return nil
+		orphans := w.config.Deletes[c.Pair] && len(parts) > 0
+		if orphans {
+			if orphans, err = p.SeesOrphans(ctx); err != nil {
+				return err
+			}
 		}
-		src, des, err := p.ReadBoth(ctx, c)
-		if err != nil {
-			return err
+		for _, part := range parts {
+			src, des, err := p.ReadBoth(ctx, c, part)
+			if err != nil {
+				return err
+			}
+			if !counted {
+				rows += src.Len()
+			}
+			nullKeys += row.NullKeys(src)
+			found.add(src, event.Find(src, des), time.Now())
+			if orphans {
+				found.addOrphans(src, des, time.Now())
+			}
 		}
-		r.Rows = src.Len()
-		nullKeys = row.NullKeys(src)
-		now := time.Now()
-		suspects = newSuspects(src, event.Find(src, des), now)
-		if !w.config.Deletes[c.Pair] {
-			return nil
-		}
-		sees, err := p.SeesOrphans(ctx)
-		if err != nil || !sees {
-			return err
-		}
-		for _, i := range row.Orphans(src, des) {
-			orphans = append(orphans, orphan{des.Key(i), now})
-		}
+		r.Rows = rows
 		return nil
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	w.looked(c, r.Rows, nullKeys, len(suspects)+len(orphans))
-	return suspects, orphans, nil
+	w.looked(c, r.Rows, nullKeys, len(found.suspects)+len(found.orphans))
+	return found.suspects, found.orphans, nil
 }
 
-// newSuspects are the suspects of a first look.
-func newSuspects(src *row.Batch, differ []event.Found, now time.Time) []suspect {
-	suspects := make([]suspect, 0, len(differ))
-	twice := make(map[string]bool, len(differ)) // a row that changed its place meanwhile may have been read twice
-	for _, f := range differ {
-		if id := src.ID(f.Index); !twice[id] {
-			twice[id] = true
-			suspects = append(suspects, suspect{id: id, key: src.Key(f.Index), seen: now, looks: []event.Look{f.Look}})
+// differing are the parts of a sweep's chunk that are to be read, none when both sides
+// are equal, and how many rows the source has where that was counted.
+func (r *reader) differing(ctx context.Context, c chunk.Chunk) (parts []chunk.Groups, rows int, counted bool, err error) {
+	sums := r.sweeps.sums()
+	if sums {
+		equal, known, rows, err := r.SumsEqual(ctx, c)
+		switch {
+		case err != nil:
+			return nil, 0, false, err
+		case !known:
+			return []chunk.Groups{{}}, 0, false, nil
+		case equal:
+			r.sweeps.saw(sums, true)
+			return nil, rows, true, nil
 		}
 	}
-	return suspects
+	groups, rows, err := r.GroupSums(ctx, c)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	r.sweeps.saw(sums, len(groups.Some) == 0)
+	return groups.Portions(maxPortion), rows, true, nil
+}
+
+// sighted is what a first look has found.
+type sighted struct {
+	suspects []suspect
+	orphans  []orphan
+	twice    map[string]bool // source ids: a row that changed its place meanwhile may have been read twice
+}
+
+// add takes in what differs in rows that were read.
+func (s *sighted) add(src *row.Batch, differ []event.Found, now time.Time) {
+	if s.twice == nil {
+		s.twice = make(map[string]bool, len(differ))
+	}
+	for _, f := range differ {
+		if id := src.ID(f.Index); !s.twice[id] {
+			s.twice[id] = true
+			s.suspects = append(s.suspects, suspect{id: id, key: src.Key(f.Index), seen: now, looks: []event.Look{f.Look}})
+		}
+	}
+}
+
+func (s *sighted) addOrphans(src, des *row.Batch, now time.Time) {
+	for _, i := range row.Orphans(src, des) {
+		s.orphans = append(s.orphans, orphan{des.Key(i), now})
+	}
 }
 
 // lookForSource looks at orphans once more: those that the destination still has

@@ -14,7 +14,8 @@ import (
 
 const (
 	// maxInHand is how many chunks a worker holds at a time, settling ones
-	// included. With chunks of 2,000 rows it bounds the suspects to 16,000.
+	// included. It bounds the suspects, of which no more than the key, the id and a
+	// fingerprint are kept, to so many chunks.
 	maxInHand = 8
 	// readers is how many chunks of one pair are read at a time: two, so that one
 	// is read from the source while another is compared or read from the

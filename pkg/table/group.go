@@ -1,0 +1,115 @@
+package table
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"math/bits"
+	"strconv"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+const (
+	// groupRows is how many rows a group should have: as many have to be read for each
+	// row that differs. Smaller groups cost more to send than they save to read.
+	groupRows = 32
+	// minGroups and maxGroups bound how many groups a chunk has.
+	minGroups, maxGroups = 16, 1024
+)
+
+// groupsOf is how many groups a chunk of so many rows has; 0 is unknown. It is a power
+// of two.
+func groupsOf(rows int) int {
+	if rows == 0 {
+		return maxGroups / 4
+	}
+	return min(max(1<<bits.Len(uint(rows/groupRows)), minGroups), maxGroups)
+}
+
+// groupHash is the CRC32 of a row's key as the sums have it, on a side: keys that are
+// equal for package row have the same one, whatever their types. CRC32 is what every
+// server has, and nothing depends on what it does not tell apart.
+func (s summer) groupHash(on row.Side) string {
+	key := hashCRC32.text(on, s.keys, "")
+	if len(s.keys) == 1 {
+		key = hashCRC32.value(on, s.keys[0])
+	}
+	return hashCRC32.of(key)
+}
+
+// groupCondition leaves all rows out that are in none of groups. Its list is padded to
+// a few lengths, so that few statements exist.
+func (s summer) groupCondition(on row.Side, g chunk.Groups) []condition {
+	if g.Whole() {
+		return nil
+	}
+	values := make([]driver.Value, 0, maxGroups)
+	for _, one := range g.Some {
+		values = append(values, int64(one.Number))
+	}
+	size := split(len(values))[0].size
+	for len(values) < size {
+		values = append(values, values[len(values)-1])
+	}
+	return []condition{{"(" + s.groupHash(on) + " & " + strconv.Itoa(g.Of-1) + ") IN (" + repeat("?", ", ", size) + ")", values}}
+}
+
+// GroupSums is Sums by groups: the rows of a sweep's chunk are parted by a hash of their
+// keys, on both sides alike, and each group is added up. It returns the groups whose sums
+// differ, and how many rows the source has in all. A group costs half as much again as
+// none, and what differs need not be read with all of its chunk.
+func (p *Pair) GroupSums(ctx context.Context, c chunk.Chunk) (differ chunk.Groups, rows int, err error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return chunk.Groups{}, 0, err
+	}
+	if !pl.sweep.Checksum {
+		return chunk.Groups{}, 0, fmt.Errorf("checksum %s: %s", c, pl.sweep.Why)
+	}
+	of := groupsOf(c.Rows)
+	var src, des []Sum
+	err = together(ctx, func(ctx context.Context) (err error) {
+		src, err = p.groupSums(ctx, pl, row.Source, c, of)
+		return err
+	}, func(ctx context.Context) (err error) {
+		des, err = p.groupSums(ctx, pl, row.Destination, c, of)
+		return err
+	})
+	if err != nil {
+		return chunk.Groups{}, 0, p.failed(pl, err)
+	}
+	differ.Of = of
+	for i := range of {
+		rows += int(src[i].Rows)
+		if src[i] != des[i] {
+			differ.Some = append(differ.Some, chunk.Group{Number: i, Rows: int(max(src[i].Rows, des[i].Rows))})
+		}
+	}
+	return differ, rows, nil
+}
+
+// groupSums adds up the groups of a chunk on one side.
+func (p *Pair) groupSums(ctx context.Context, pl *plan, on row.Side, c chunk.Chunk, of int) ([]Sum, error) {
+	s := p.side(on)
+	range_, err := pl.sumRange(on, c)
+	if err != nil {
+		return nil, s.explain(ctx, "checksum groups", err)
+	}
+	where, args := s.where(range_)
+	q := query{
+		"SELECT " + pl.sweep.sums.groupHash(on) + " & " + strconv.Itoa(of-1) + " AS cupid_group, COUNT(*), " + pl.sweep.sums.expression(on, c.Salt) +
+			" FROM " + quote(s.o.Table) + where + " GROUP BY cupid_group",
+		append([]driver.Value{int64(c.Salt)}, args...),
+	}
+	sums := make([]Sum, of)
+	return sums, s.read(ctx, "checksum groups of "+c.String(), []query{q}, one(func(values []driver.Value) error {
+		n, err := strconv.Atoi(valueText(values[0]))
+		if err != nil || n < 0 || n >= of {
+			return fmt.Errorf("read group: %q is none of %d", valueText(values[0]), of)
+		}
+		sums[n], err = sumOf(values[1:])
+		return err
+	}))
+}
