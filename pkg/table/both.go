@@ -58,7 +58,7 @@ func (p *Pair) readKeys(ctx context.Context, pl *plan, on row.Side, c chunk.Chun
 		return nil, s.explain(ctx, "read range", err)
 	}
 	where, args := s.where(append(range_, pl.sweep.sums.groupCondition(on, groups)...))
-	batch := row.NewBatch(&pl.mapping, on, max(c.Rows, 16))
+	batch := p.batch(pl, on, max(c.Rows, 16))
 	queries := []query{{"SELECT " + l.sql() + " FROM " + quote(s.o.Table) + where, args}}
 	return batch, s.read(ctx, "read "+c.String(), queries, one(s.checked(l.rowOf(batch, id))))
 }
@@ -100,7 +100,7 @@ func (p *Pair) ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch
 	if err != nil {
 		return nil, p.src.explain(ctx, "read rows by key", err)
 	}
-	batch := row.NewBatch(&pl.mapping, row.Source, len(keys))
+	batch := p.batch(pl, row.Source, len(keys))
 	queries := inQueries(p.src, &pl.src, pl.srcKeys, args)
 	once := pl.once(row.Source, p.src.checked(pl.src.rowOf(batch, pl.id)), len(queries))
 	return batch, p.failed(pl, p.src.read(ctx, "read rows by key", queries, once))
@@ -122,7 +122,7 @@ func (p *Pair) ReadDestinationFull(ctx context.Context, keys []row.Key, asString
 			return nil, nil, err
 		}
 	}
-	batch = row.NewBatch(&pl.mapping, row.Destination, len(keys))
+	batch = p.batch(pl, row.Destination, len(keys))
 	add := pl.desFull.rowOf(batch, row.Column{})
 	names := pl.desFull.names()
 	queries := inQueries(p.des, &pl.desFull.list, pl.desKeys, args)

@@ -72,6 +72,9 @@ func (p *Pair) Pretend(ctx context.Context, h int, round bool) error {
 	return nil
 }
 
+// Forget forgets the plan, as an error does that says a table has changed.
+func (p *Pair) Forget() { p.know(nil) }
+
 // GroupRows is how many rows a group should have.
 const GroupRows = groupRows
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/masixun71/cupid/pkg/chunk"
@@ -196,4 +197,44 @@ func TestDenseKeysAreReadAsARange(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestReleasedBatchesAreEmptyAndOfTheTable reads into batches that were used before, also
+// after the table has changed.
+func TestReleasedBatchesAreEmptyAndOfTheTable(t *testing.T) {
+	w := newWorld(t, mariadbtest.New, "v INT", "")
+	for i := range 20 {
+		w.both(t, i, strconv.Itoa(i))
+	}
+	w.des.Exec(t, "UPDATE t SET v = 99 WHERE k = 7")
+	read := func(v string) {
+		t.Helper()
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		for range 4 {
+			wg.Go(func() {
+				for range 20 {
+					src, des, err := w.pair.ReadBoth(t.Context(), sweepChunk("", ""), chunk.Groups{})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					differ := row.Compare(src, des)
+					if src.Len() != 20 || des.Len() != 20 || len(differ) != 1 || src.ID(differ[0].Index) != "7" {
+						t.Errorf("read %d and %d rows, %+v", src.Len(), des.Len(), differ)
+						return
+					}
+					if cell, _ := src.Cell(differ[0].Index, 0); string(cell) != v {
+						t.Errorf("v is %q, want %q", cell, v)
+					}
+					w.pair.Release(src, nil, des)
+				}
+			})
+		}
+	}
+	read("7")
+	w.src.Exec(t, "ALTER TABLE t MODIFY v VARCHAR(20)", "UPDATE t SET v = CONCAT('text ', v) WHERE k = 7")
+	w.des.Exec(t, "ALTER TABLE t MODIFY v VARCHAR(20)")
+	w.pair.Forget()
+	read("text 7")
 }

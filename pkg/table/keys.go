@@ -104,7 +104,7 @@ func (p *Pair) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch,
 	if err != nil {
 		return nil, p.des.explain(ctx, "read rows by key", err)
 	}
-	batch := row.NewBatch(&pl.mapping, row.Destination, len(keys))
+	batch := p.batch(pl, row.Destination, len(keys))
 	queries := p.keyQueries(pl, args)
 	once := pl.once(row.Destination, p.des.checked(pl.des.rowOf(batch, row.Column{})), len(queries))
 	return batch, p.failed(pl, p.des.read(ctx, "read rows by key", queries, once))

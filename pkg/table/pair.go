@@ -21,6 +21,8 @@ type Pair struct {
 
 	mu   sync.Mutex // guards plan
 	made *plan      // nil before the first Load and after a table changed
+
+	spare [2]sync.Pool // released batches, by their side
 }
 
 // NewPair makes a pair. It touches nothing; the first read connects.
@@ -129,7 +131,7 @@ func (p *Pair) ReadRange(ctx context.Context, c chunk.Chunk) (*row.Batch, error)
 	}
 	where, args := p.src.where(range_)
 	queries := []query{{"SELECT " + pl.src.sql() + " FROM " + quote(p.src.o.Table) + where, args}}
-	batch := row.NewBatch(&pl.mapping, row.Source, max(c.Rows, 16))
+	batch := p.batch(pl, row.Source, max(c.Rows, 16))
 	return batch, p.failed(pl, p.src.read(ctx, "read "+c.String(), queries, one(p.src.checked(pl.src.rowOf(batch, pl.id)))))
 }
 
@@ -169,7 +171,7 @@ func (p *Pair) ReadSource(ctx context.Context, ids []string) (*row.Batch, error)
 	if err != nil {
 		return nil, p.src.explain(ctx, "read rows by id", err)
 	}
-	batch := row.NewBatch(&pl.mapping, row.Source, len(ids))
+	batch := p.batch(pl, row.Source, len(ids))
 	return batch, p.failed(pl, p.src.read(ctx, "read rows by id", queries, one(p.src.checked(pl.src.rowOf(batch, pl.id)))))
 }
 

@@ -109,8 +109,10 @@ func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 		if err != nil {
 			return err
 		}
+		defer p.Release(src)
 		r.Rows, nullKeys = src.Len(), row.NullKeys(src)
-		differ, _, err := compare(ctx, p, src)
+		differ, des, err := compare(ctx, p, src)
+		defer p.Release(des)
 		found.add(src, differ, time.Now())
 		return err
 	})
@@ -174,10 +176,12 @@ func (w *Worker) again(ctx context.Context, p *reader, c chunk.Chunk, suspects [
 		if err != nil {
 			return err
 		}
+		defer p.Release(src)
 		differ, des, err := compare(ctx, p, src)
 		if err != nil {
 			return err
 		}
+		defer p.Release(des)
 		for _, f := range differ {
 			s, ok := byID[src.ID(f.Index)]
 			if !ok {

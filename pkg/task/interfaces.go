@@ -29,6 +29,9 @@ type Pair interface {
 	ReadBoth(ctx context.Context, c chunk.Chunk, groups chunk.Groups) (src, des *row.Batch, err error)
 	// ReadSourceByKeys reads the source rows that have one of keys.
 	ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error)
+	// Release gives batches back that were read, to be used for the next: neither they
+	// nor any bytes of theirs are valid afterwards. A nil batch is none.
+	Release(batches ...*row.Batch)
 	// RepairSQL is the statement that would make the destination row right; src is
 	// nil for an orphan. It is never executed.
 	RepairSQL(src *row.Batch, i int, des *row.Batch, j int, columns []int) string

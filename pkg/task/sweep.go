@@ -47,6 +47,7 @@ func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 			if orphans {
 				found.addOrphans(src, des, time.Now())
 			}
+			p.Release(src, des)
 		}
 		r.Rows = rows
 		return nil
@@ -76,6 +77,7 @@ func (r *reader) differing(ctx context.Context, c chunk.Chunk) (parts []chunk.Gr
 	}
 	groups, rows, err := r.GroupSums(ctx, c)
 	if err != nil {
+		r.sweeps.saw(sums, true) // the pair may have no checksums any more, which SumsEqual says
 		return nil, 0, false, err
 	}
 	r.sweeps.saw(sums, len(groups.Some) == 0)
@@ -126,10 +128,12 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 		if err != nil {
 			return err
 		}
+		defer p.Release(des)
 		src, err := p.ReadSourceByKeys(ctx, keys)
 		if err != nil {
 			return err
 		}
+		defer p.Release(src)
 		still := map[row.Key]int{}
 		for _, i := range row.Orphans(src, des) {
 			still[des.Key(i)] = i

@@ -30,6 +30,15 @@ func (p pair) SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, 
 	return len(row.Compare(src, des)) == 0 && len(row.Orphans(src, des)) == 0, true, src.Len(), nil
 }
 
+// Release makes what is used afterwards fail.
+func (p pair) Release(batches ...*row.Batch) {
+	for _, b := range batches {
+		if b != nil {
+			b.Reset()
+		}
+	}
+}
+
 func (p pair) SeesOrphans(context.Context) (bool, error) { return !p.blind, nil }
 
 // groupsOf is how many groups the rows of a world have.
