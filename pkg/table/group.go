@@ -99,8 +99,8 @@ func (p *Pair) groupSums(ctx context.Context, pl *plan, on row.Side, c chunk.Chu
 	}
 	where, args := s.where(range_)
 	q := query{
-		"SELECT " + pl.sweep.sums.groupHash(on) + " & " + strconv.Itoa(of-1) + " AS cupid_group, COUNT(*), " + pl.sweep.sums.expression(on, c.Salt) +
-			" FROM " + quote(s.o.Table) + where + " GROUP BY cupid_group",
+		"SELECT " + pl.sweep.sums.groupHash(on) + " & " + strconv.Itoa(of-1) + ", COUNT(*), " + pl.sweep.sums.expression(on, c.Salt) +
+			" FROM " + quote(s.o.Table) + where + " GROUP BY 1",
 		append([]driver.Value{int64(c.Salt)}, args...),
 	}
 	sums := make([]Sum, of)

@@ -34,7 +34,7 @@ const (
 // compare measures an insert scan over the equal tables, from the moment when all
 // workers are ready to the moment when the cursor that stands at the end is on disk.
 func (w *world) compare(ctx context.Context) ([]line, error) {
-	var one, two, singly samples
+	var one, two, singly, again samples
 	var memory int64
 	for range w.rounds {
 		bare, err := w.bareRate(ctx)
@@ -56,8 +56,14 @@ func (w *world) compare(ctx context.Context) ([]line, error) {
 		memory = max(memory, bytes)
 		one, two = append(one, sample{got, bare}), append(two, sample{both, bare})
 		singly = append(singly, sample{got, single})
+		level, sweep, err := w.catchUp(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("catch up: %w", err)
+		}
+		again = append(again, sample{level, sweep})
 	}
 	return []line{
+		rate("compare: an insert scan that catches up, byColumn is the id, two task workers", "rows/s", again, "the sweep", catchUpLeast),
 		rate("compare: one task worker", "rows/s", one, "bare queries", bareLeast),
 		rate("compare: one task worker", "rows/s", singly, "row by row as the original", singlyLeast),
 		rate("compare: two task workers", "rows/s", two, "bare queries of one client", 0),
@@ -67,7 +73,12 @@ func (w *world) compare(ctx context.Context) ([]line, error) {
 
 // scanRate runs cupid over the table and returns its rate and its memory at the end.
 func (w *world) scanRate(ctx context.Context, workers int) (rows float64, memory int64, err error) {
-	c, start, err := w.start(ctx, w.scan("user", nobodyAnswers, workers))
+	return w.rateOf(ctx, w.scan("user", nobodyAnswers, workers))
+}
+
+// rateOf is scanRate with a configuration.
+func (w *world) rateOf(ctx context.Context, config map[string]any) (rows float64, memory int64, err error) {
+	c, start, err := w.start(ctx, config)
 	if err != nil {
 		return 0, 0, err
 	}
