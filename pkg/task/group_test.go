@@ -57,7 +57,7 @@ func TestAChunkThatDiffersAltogetherIsReadInPortions(t *testing.T) {
 		after(settle + time.Millisecond)
 		slices.Sort(keys)
 		r.want(1, keys...)
-		if len(r.reads) < 3 || slices.Max(r.reads) > 2*task.MaxPortion {
+		if len(r.reads) < 2 || slices.Max(r.reads) > 2*task.MaxPortion {
 			t.Errorf("reads of %v rows, want no more than %d of a side", r.reads, task.MaxPortion)
 		}
 		r.ended()
