@@ -46,10 +46,9 @@ func TestAChunkThatDiffersAltogetherIsReadInPortions(t *testing.T) {
 		var keys []string
 		for i := range int64(rows) {
 			keys = append(keys, fmt.Sprint(i))
-			switch {
-			case i%3 == 0:
+			if i%3 == 0 {
 				r.copied(fmt.Sprint(i), "orphan")
-			default:
+			} else {
 				r.set(source{i, fmt.Sprint(i), "missing"})
 			}
 		}
