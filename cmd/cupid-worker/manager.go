@@ -56,6 +56,7 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 	}
 	m, err := manager.New(manager.Config{
 		Pairs: pairs, Cursors: cursors{cache.New[manager.State](boot.ManagerFile(w.orders.StateDir)), w.log, tell}, Owner: owned, Alerts: tell,
+		Sums: sums{w.orders.StateDir, w.log},
 		Offer: func(ctx context.Context, c chunk.Chunk) error {
 			failpoint.Reach("offering") // cut, and known to nobody else
 			return w.session.Tell(ctx, ipc.TypeChunk, 0, c)
@@ -168,11 +169,13 @@ func (s scanned) Ping(ctx context.Context) error { return definite(s.both.Ping(c
 // Sweep decides how the pair is swept.
 func (s scanned) Sweep(ctx context.Context) (manager.SweepPlan, error) {
 	plan, err := s.both.Sweep(ctx)
-	mode := manager.SweepByKey
-	if plan.Mode == table.SweepByRow {
-		mode = manager.SweepByRow
-	}
-	return manager.SweepPlan{Mode: mode, How: plan.Why}, definite(err)
+	return manager.SweepPlan{Mode: plan.Mode.String(), How: plan.Why, Choice: plan.Choice, Sums: plan.Sums}, definite(err)
+}
+
+// CutBuckets bounds a chunk of a sweep by buckets.
+func (s scanned) CutBuckets(ctx context.Context, after, upTo *string, limit int) (string, int, error) {
+	last, rows, err := s.both.CutBuckets(ctx, after, upTo, limit)
+	return last, rows, definite(err)
 }
 
 // CutKeys bounds a chunk of a sweep by key.

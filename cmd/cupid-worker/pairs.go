@@ -103,7 +103,7 @@ func (p *pair) SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool,
 
 // SeesOrphans reports whether the sweep sees rows that only the destination has.
 func (p *pair) SeesOrphans(ctx context.Context) (bool, error) {
-	plan, err := p.Sweep(ctx)
+	plan, err := p.Ranges(ctx)
 	return plan.Orphans, err
 }
 

@@ -4,7 +4,9 @@
 package boot
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strconv"
 )
@@ -65,6 +67,13 @@ const (
 
 // ManagerFile is the manager's cache file.
 func ManagerFile(dir string) string { return filepath.Join(dir, "manager-0.json") }
+
+// SumsFile keeps what the sweep by buckets of a pair has added up. The pair may have
+// any name.
+func SumsFile(dir, pair string) string {
+	name := sha256.Sum256([]byte(pair))
+	return filepath.Join(dir, fmt.Sprintf("sweep-%x.json", name[:8]))
+}
 
 // QueueFile is the callback worker's queue.
 func QueueFile(dir string) string { return filepath.Join(dir, "callback-1.db") }

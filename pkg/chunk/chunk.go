@@ -22,6 +22,19 @@ const (
 	Sweep Scan = "sweep"
 )
 
+// Stage is what is to be done with a chunk of a sweep by buckets (see pkg/table),
+// whose bounds are places in both tables.
+type Stage string
+
+const (
+	// Compare is that of all other chunks.
+	Compare Stage = ""
+	// AddUp adds the rows of either side up by the buckets of their keys.
+	AddUp Stage = "sum"
+	// Resolve compares the rows of the buckets that differ.
+	Resolve Stage = "resolve"
+)
+
 // Position is a place in the order of a scan.
 type Position struct {
 	// Value is the update column's value as text; empty in an insert scan.
@@ -59,6 +72,10 @@ type Chunk struct {
 	// Salt varies the checksum of a sweep's chunk. What one checksum cannot see,
 	// one of another salt likely does; so each pass has its own.
 	Salt uint32 `json:"salt,omitempty"`
+	// Stage says what is to be done with the rows.
+	Stage Stage `json:"stage,omitempty"`
+	// Differ is the set of the buckets to Resolve (see ParseDiffer), empty for all.
+	Differ string `json:"differ,omitempty"`
 	// Rows is how many rows the range had when it was cut, 0 when unknown.
 	Rows int `json:"rows,omitempty"`
 	// Crashes counts the workers that died with this chunk in hand.
@@ -96,6 +113,8 @@ type Result struct {
 	Missing   int `json:"missing,omitempty"`
 	Different int `json:"different,omitempty"`
 	Orphans   int `json:"orphans,omitempty"`
+	// Sums are those of a chunk that was to be added up, as Sums.Bytes writes them.
+	Sums []byte `json:"sums,omitempty"`
 	// Millisecond is how long the queries of the chunk took, the first look only;
 	// 0 when unknown. The size of a sweep's next chunks follows from it.
 	Millisecond int `json:"millisecond,omitempty"`

@@ -31,6 +31,11 @@
 // rows of either side are in one. Where the sides have no common order of keys, ranges of
 // the source's ids take the place of those of keys.
 //
+// A pair whose join key is scattered over its primary key is swept by buckets: its pass goes
+// over both tables twice, each in its own order, first to add up and then for the rows of what
+// differs. The manager has the sums. It adds those of a chunk when its position passes the
+// chunk, and writes both into a file of the pair, so that a chunk counts once whoever is killed.
+//
 // A pass is spread over its interval by the number of rows that are expected; one that
 // is late goes as fast as it must. Before a chunk is cut the load on both servers is
 // looked at: while more threads run or a replica lags more than is allowed, the

@@ -35,6 +35,11 @@ const (
 	MaxRows   = maxRows
 	OpenAge   = openAge
 	Patience  = patience
+
+	StartBucketRows = startBucketRows
+	MaxBucketRows   = maxBucketRows
+	MaxSumsAhead    = maxSumsAhead
+	SumsEvery       = sumsEvery
 )
 
 // Spread is how long the rows of a chunk take of a pass.
@@ -44,7 +49,7 @@ func Spread(rows, spent, expected int64, elapsed, interval time.Duration) time.D
 
 // Resize is the size of chunks after one of rows took so long.
 func Resize(now, rows, millisecond int) int {
-	p := pace{rows: now}
+	p := pace{rows: now, least: minRows, most: maxRows}
 	p.resize(rows, millisecond)
 	return p.rows
 }

@@ -26,6 +26,11 @@ func (l *lane) finish(r chunk.Result) {
 	if !ok || slices.Contains(l.staged, p) || slices.Contains(l.crashed, p) {
 		return // not out
 	}
+	if r.Error == "" && p.chunk.Stage == chunk.AddUp {
+		if err := p.out.add(r.Sums); err != nil {
+			r.Error = err.Error()
+		}
+	}
 	if r.Error == "" {
 		p.out.found.add(r)
 		if l.sweep != nil {

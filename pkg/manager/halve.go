@@ -67,6 +67,7 @@ func (l *lane) bisect(ctx context.Context, c chunk.Chunk) (mid chunk.Position, r
 }
 
 func (l *lane) setAside(c chunk.Chunk) {
+	c.Differ = "" // which is long
 	l.ledger.setAside(SetAside{Chunk: c, At: time.Now().UTC()})
 	l.log.Error().Stringer("chunk", c).Msg("this row kills every worker that compares it; it is set aside and the scan goes on")
 	row := "the row " + c.UpTo.String()

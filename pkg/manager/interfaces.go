@@ -55,6 +55,10 @@ type Whole interface {
 	// open, in the order of the join key; more where rows share a key. It returns the
 	// text of the last bound and how many rows there are, 0 when none is left.
 	CutKeys(ctx context.Context, after *string, limit int) (last string, rows int, err error)
+	// CutBuckets bounds the next chunk of a sweep by buckets: about limit rows of either
+	// side behind after and not behind upTo, nil being open. It returns the text of the last
+	// bound and how many rows the larger part has, 0 when none is left.
+	CutBuckets(ctx context.Context, after, upTo *string, limit int) (last string, rows int, err error)
 	// EstimatedRows is about how many rows the source has, 0 when nobody knows.
 	EstimatedRows(ctx context.Context) (int64, error)
 	// Pressure is the load on the servers of both sides: the greater number of
@@ -69,12 +73,19 @@ const (
 	SweepByKey = "key"
 	// SweepByRow has bounds that are ids, as an insert scan has.
 	SweepByRow = "row"
+	// SweepByBucket has bounds that are places in both tables.
+	SweepByBucket = "bucket"
 )
 
 // SweepPlan is how a pair is swept.
 type SweepPlan struct {
-	// Mode is what the bounds of chunks are made of: SweepByKey or SweepByRow.
+	// Mode is what the bounds of chunks are made of: SweepByKey, SweepByRow or SweepByBucket.
 	Mode string
+	// Choice says that a pass which was begun by key or by bucket can go on as it is,
+	// whichever of the two Mode is.
+	Choice bool
+	// Sums names what buckets add up. What was added up under another name is of no use.
+	Sums string
 	// How is the plan in words, for people.
 	How string
 }
@@ -95,6 +106,14 @@ type Cursors interface {
 	Load() (State, error)
 	// Save is durable when it returns.
 	Save(State) error
+}
+
+// Sums keeps what a sweep by buckets has added up, for each pair by itself.
+type Sums interface {
+	// Load returns what was saved last; the zero value where nothing usable was.
+	Load(pair string) (SumState, error)
+	// Save is durable when it returns.
+	Save(pair string, s SumState) error
 }
 
 // Owner decides which pairs this process is to scan.

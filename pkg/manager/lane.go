@@ -68,6 +68,9 @@ type lane struct {
 func (l *lane) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	if l.sweep != nil {
+		defer func() { l.sweep.saveSums(false) }()
+	}
 	for ctx.Err() == nil {
 		if l.hear(); !l.over() {
 			l.plan(ctx)
@@ -211,7 +214,11 @@ func (l *lane) room() bool {
 	for _, k := range l.looks {
 		ahead += len(k.out)
 	}
-	return len(l.open) < maxOpen && ahead < maxAhead
+	most := maxAhead
+	if l.sweep != nil && l.sweep.state.Stage == chunk.AddUp {
+		most = maxSumsAhead
+	}
+	return len(l.open) < maxOpen && ahead < most
 }
 
 // cutting is the first look that is not whole yet.
@@ -242,7 +249,7 @@ func (l *lane) cutNext(ctx context.Context, k *look) error {
 	}
 	o := &outChunk{look: k, upTo: upTo, beyond: rows == 0}
 	k.out = append(k.out, o)
-	p := l.stage(o, chunk.Chunk{After: k.at, From: k.span.lo, UpTo: upTo, Open: last, Salt: k.span.salt, Rows: rows})
+	p := l.stage(o, chunk.Chunk{After: k.at, From: k.span.lo, UpTo: upTo, Open: last, Salt: k.span.salt, Stage: k.span.stage, Differ: k.span.differ, Rows: rows})
 	p.cut = time.Now()
 	if k.whole = last; rows > 0 {
 		k.at = &upTo

@@ -13,6 +13,8 @@ type span struct {
 	lo, hi string
 	open   bool   // there is no upTo: the last chunk has everything above, and there always is one
 	salt   uint32 // of the chunks
+	stage  chunk.Stage
+	differ string // the buckets to resolve, as a chunk has them
 }
 
 // look is one pass over a span.
@@ -53,8 +55,9 @@ type outChunk struct {
 	beyond bool
 	// left is how many parts of it are not done.
 	left int
-	// found is what was found in those that are.
+	// found is what was found in those that are, and sums what they added up.
 	found Found
+	sums  [][]byte
 }
 
 // settle passes over what is done at the front of the look, and reports

@@ -48,8 +48,10 @@ type Pair struct {
 type Config struct {
 	Pairs   []Pair
 	Cursors Cursors
-	Owner   Owner
-	Alerts  Alerts
+	// Sums keeps the sums of sweeps by buckets.
+	Sums   Sums
+	Owner  Owner
+	Alerts Alerts
 	// Offer hands a chunk to the master. It may wait; an error ends the manager.
 	Offer func(context.Context, chunk.Chunk) error
 	// Step says that the loop gets on.

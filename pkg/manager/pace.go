@@ -28,6 +28,9 @@ type pace struct {
 	once     bool
 	urgent   bool      // the pass is not spread
 	rows     int       // of the next chunk
+	least    int       // rows of a chunk
+	most     int       // rows of a chunk
+	passes   int64     // how often a pass goes over the table
 	begun    time.Time // of the pass
 	expected int64     // rows in the table
 	spent    int64     // rows that were cut in this pass
@@ -40,6 +43,10 @@ type pace struct {
 
 // start is called with the state in which a pass begins or goes on.
 func (p *pace) start(s SweepState, estimated int64) {
+	p.passes = 1
+	if s.Mode == SweepByBucket {
+		p.passes = 2
+	}
 	p.begun, p.spent, p.expected, p.next, p.urgent = s.Begun, s.Found.Rows, estimated, time.Time{}, s.Urgent
 	if s.Last != nil && s.Last.Found.Rows > 0 {
 		p.expected = s.Last.Found.Rows // counted, and with the source's condition
@@ -51,7 +58,7 @@ func (p *pace) spend(rows int) {
 	now := time.Now()
 	wait := time.Duration(0)
 	if !p.once && !p.urgent {
-		wait = spread(int64(rows), p.spent, p.expected, now.Sub(p.begun), p.pair.SweepInterval)
+		wait = spread(int64(rows), p.spent, p.expected*p.passes, now.Sub(p.begun), p.pair.SweepInterval)
 	}
 	if limit := p.pair.SweepRowPerSecond; limit > 0 {
 		wait = max(wait, part(time.Second, int64(rows), int64(limit)))
@@ -91,7 +98,16 @@ func (p *pace) resize(rows, millisecond int) {
 		return
 	}
 	ideal := min(max(rows*target/millisecond, p.rows/4), p.rows*2)
-	p.rows = min(max((p.rows+ideal)/2, minRows), maxRows)
+	p.size((p.rows + ideal) / 2)
+}
+
+// size sets how many rows the next chunk is to have.
+func (p *pace) size(rows int) { p.rows = min(max(rows, p.least), p.most) }
+
+// bound sets how many rows a chunk has at least and at most.
+func (p *pace) bound(least, most int) {
+	p.least, p.most = least, most
+	p.size(p.rows)
 }
 
 // brake reads the load of both servers. While it is above a limit, it returns how

@@ -45,6 +45,8 @@ type source struct {
 	ops     map[string]int
 	byID    []*line // lines in order; nil when it has changed
 	byRow   bool    // the mode of its sweep
+	buckets string  // the name of what is added up; empty when it is not swept by buckets
+	choice  bool    // it can be swept by buckets too
 	guess   int64   // of its number of rows
 	threads int
 	lag     time.Duration
@@ -196,7 +198,25 @@ func (s *source) within(c chunk.Chunk) []*line {
 	if !c.Open {
 		upTo = at(c.UpTo)
 	}
-	for _, l := range s.sorted(c.Scan) {
+	all := s.sorted(c.Scan)
+	if c.Scan != chunk.Update { // many rows, and no need to look at each
+		above := func(l, bound *line) int {
+			if l.id > bound.id {
+				return 1
+			}
+			return -1
+		}
+		if upTo != nil {
+			end, _ := slices.BinarySearchFunc(all, upTo, above)
+			all = all[:end]
+		}
+		if after != nil {
+			begin, _ := slices.BinarySearchFunc(all, after, above)
+			all = all[begin:]
+		}
+		return all
+	}
+	for _, l := range all {
 		switch {
 		case after != nil && order(c.Scan, l, after) <= 0:
 		case c.From != "" && l.value < number(c.From):
@@ -342,6 +362,12 @@ func (s *source) Sweep(context.Context) (manager.SweepPlan, error) {
 	if s.byRow {
 		return manager.SweepPlan{Mode: manager.SweepByRow, How: "row by row"}, nil
 	}
+	if s.buckets != "" {
+		return manager.SweepPlan{Mode: manager.SweepByBucket, How: "by buckets", Choice: true, Sums: s.buckets}, nil
+	}
+	if s.choice {
+		return manager.SweepPlan{Mode: manager.SweepByKey, How: "key by key", Choice: true, Sums: "sums"}, nil
+	}
 	return manager.SweepPlan{Mode: manager.SweepByKey, How: "key by key"}, nil
 }
 
@@ -353,6 +379,22 @@ func (s *source) CutKeys(_ context.Context, after *string, limit int) (string, i
 	c := chunk.Chunk{Scan: chunk.Sweep, Open: true}
 	if after != nil {
 		c.After = &chunk.Position{ID: *after}
+	}
+	last, rows := s.cut(c, limit)
+	return last.ID, rows, nil
+}
+
+// CutBuckets is CutIDs: both tables lie in the order of ids.
+func (s *source) CutBuckets(_ context.Context, after, upTo *string, limit int) (string, int, error) {
+	if err := s.enter("buckets"); err != nil {
+		return "", 0, err
+	}
+	c := chunk.Chunk{Scan: chunk.Sweep, Open: upTo == nil}
+	if after != nil {
+		c.After = &chunk.Position{ID: *after}
+	}
+	if upTo != nil {
+		c.UpTo.ID = *upTo
 	}
 	last, rows := s.cut(c, limit)
 	return last.ID, rows, nil

@@ -38,8 +38,10 @@ type UpdateState struct {
 type SweepState struct {
 	// Pass is the number of the pass, from 1 on. It salts the checksums.
 	Pass uint32 `json:"pass"`
-	// Mode is what Position is made of: SweepByKey or SweepByRow.
+	// Mode is what Position is made of: SweepByKey, SweepByRow or SweepByBucket.
 	Mode string `json:"mode"`
+	// Stage is how far a sweep by buckets is; each goes over both tables.
+	Stage chunk.Stage `json:"stage,omitempty"`
 	// Begun is when the pass began, by this machine's clock, and Ended when it was
 	// complete; zero as long as it goes on.
 	Begun time.Time `json:"begun"`

@@ -35,6 +35,7 @@ type sweepScan struct {
 	waiting string    // what it waits for
 	lost    time.Time // when events of the pair were lost last
 	pace
+	gathered
 
 	mu    sync.Mutex // guards shown
 	shown SweepProgress
@@ -44,7 +45,8 @@ type sweepScan struct {
 // is gone on with.
 func newSweepScan(l *lane, c Config, p Pair, gone string) *sweepScan {
 	s := &sweepScan{lane: l, run: c.Run, goOn: !c.Once || c.Resume, state: l.ledger.sweep(p.Name)}
-	s.pace = pace{pair: p, once: c.Once, rows: s.state.ChunkRow}
+	s.pace = pace{pair: p, once: c.Once, rows: s.state.ChunkRow, least: minRows, most: maxBucketRows}
+	s.keeper = c.Sums
 	if s.rows == 0 {
 		s.rows = startRows
 	}
@@ -129,6 +131,9 @@ func (s *sweepScan) begin(ctx context.Context) ([]*look, error) {
 	if s.state.Run = ""; s.once {
 		s.state.Run = s.run
 	}
+	if err := s.stage(); err != nil {
+		return nil, err
+	}
 	s.start(s.state, estimated)
 	s.keep()
 	s.show()
@@ -142,11 +147,16 @@ func (s *sweepScan) goesOn() bool {
 	switch {
 	case s.state.Pass == 0 || s.complete() || s.anew() && !s.state.Urgent:
 		return false
-	case s.state.Mode != s.plan.Mode:
+	case !s.plan.allows(s.state.Mode):
 		s.lane.log.Warn().Str("was", s.state.Mode).Str("is", s.plan.Mode).Msg("the pair is swept in another way now; the pass begins again")
 		return false
 	}
 	return s.goOn || s.state.Run == s.run
+}
+
+// allows reports whether a pass of a mode can go on.
+func (p SweepPlan) allows(mode string) bool {
+	return mode == p.Mode || p.Choice && (mode == SweepByKey || mode == SweepByBucket)
 }
 
 // from is a position as it stands in a log line.
@@ -161,23 +171,30 @@ func (f from) String() string {
 
 // look is the pass from its position on.
 func (s *sweepScan) look() *look {
-	k := &look{span: span{open: true, salt: s.state.Pass}}
+	k := &look{span: span{open: true, salt: s.state.Pass, stage: s.state.Stage, differ: s.differ}}
 	if s.state.Position != nil {
 		k.at = &chunk.Position{ID: *s.state.Position}
 	}
 	k.passed = func(done []*outChunk) {
 		for _, o := range done {
+			s.join(o)
 			s.state.Found.join(o.found)
 			if id := o.upTo.ID; !o.beyond {
 				s.state.Position = &id
 			}
 		}
 		s.keep()
+		s.keepSums()
 	}
 	k.complete = func() {
+		if s.addedUp() {
+			s.lane.looks = append(s.lane.looks, s.look())
+			return
+		}
 		s.state.Ended = time.Now().UTC()
 		s.state.Last = &SweepPass{Pass: s.state.Pass, Begun: s.state.Begun, Ended: s.state.Ended, Found: s.state.Found}
 		s.over = s.once
+		s.gathered = gathered{keeper: s.keeper}
 		s.lane.nextPass = s.due()
 		s.keep()
 		s.show()
@@ -193,14 +210,20 @@ func (s *sweepScan) cut(ctx context.Context, to span, at *chunk.Position, limit 
 	if at != nil {
 		after = &at.ID
 	}
-	if s.state.Mode != SweepByRow {
-		last, rows, err := s.lane.source.CutKeys(ctx, after, limit)
-		return chunk.Position{ID: last}, rows, err
-	}
 	if !to.open {
 		upTo = &to.upTo
 	}
-	last, rows, err := s.lane.source.CutIDs(ctx, after, upTo, limit)
+	var last string
+	var rows int
+	var err error
+	switch s.state.Mode {
+	case SweepByRow:
+		last, rows, err = s.lane.source.CutIDs(ctx, after, upTo, limit)
+	case SweepByBucket:
+		last, rows, err = s.lane.source.CutBuckets(ctx, after, upTo, limit)
+	default:
+		last, rows, err = s.lane.source.CutKeys(ctx, after, limit)
+	}
 	return chunk.Position{ID: last}, rows, err
 }
 
@@ -211,7 +234,7 @@ func (s *sweepScan) pause(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if plan.Mode != s.state.Mode {
+	if !plan.allows(s.state.Mode) || s.state.Mode == SweepByBucket && plan.Sums != s.plan.Sums {
 		s.lane.abandon()
 		s.lane.nextPass = time.Now()
 		return sweepAsk, nil
@@ -242,7 +265,7 @@ func (s *sweepScan) measure(c chunk.Chunk, r chunk.Result) {
 
 // shrink answers a failure with smaller chunks: they may have been too much.
 func (s *sweepScan) shrink() {
-	s.rows = max(s.rows/2, minRows)
+	s.size(s.rows / 2)
 	s.sized()
 }
 

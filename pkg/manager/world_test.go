@@ -69,11 +69,40 @@ type owner func(pair string) bool
 
 func (o owner) Owns(pair string) bool { return o(pair) }
 
+// sumStore keeps the sums of one pair as a disk does. What was written is no longer
+// the manager's.
+type sumStore struct {
+	mu    sync.Mutex // guards all below
+	state manager.SumState
+	saves int
+	fail  error
+	dead  bool // nothing is written any more
+}
+
+func (s *sumStore) Load(string) (manager.SumState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, s.fail
+}
+
+func (s *sumStore) Save(_ string, state manager.SumState) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return nil
+	}
+	if s.fail == nil {
+		s.state, s.saves = state, s.saves+1
+	}
+	return s.fail
+}
+
 // world is a manager with its surroundings. It lives in a synctest bubble.
 type world struct {
 	t      *testing.T
 	config manager.Config
 	store  *store
+	sums   *sumStore
 	chunks chan chunk.Chunk // what was offered
 	wanted int              // what was asked for and not offered
 	m      *manager.Manager
@@ -91,7 +120,7 @@ func inBubble(t *testing.T, f func(w *world)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, store: &store{}, chunks: make(chan chunk.Chunk, 10_000)}
+		w := &world{t: t, store: &store{}, sums: &sumStore{}, chunks: make(chan chunk.Chunk, 10_000)}
 		w.config = manager.Config{
 			Owner: owner(func(string) bool { return true }), Alerts: w, ChunkRows: 10, Log: zerolog.Nop(),
 			Offer: func(_ context.Context, c chunk.Chunk) error {
@@ -167,7 +196,7 @@ func (w *world) alerted() []string {
 func (w *world) start() {
 	w.t.Helper()
 	w.config.Generation++
-	w.config.Cursors = w.store
+	w.config.Cursors, w.config.Sums = w.store, w.sums
 	m, err := manager.New(w.config)
 	if err != nil {
 		w.t.Fatal(err)
@@ -198,7 +227,12 @@ func (w *world) crash() {
 	state := w.store.state
 	w.store.dead = true
 	w.store.mu.Unlock()
+	w.sums.mu.Lock()
+	sums := w.sums.state
+	w.sums.dead = true
+	w.sums.mu.Unlock()
 	w.stop()
+	w.sums = &sumStore{state: sums}
 	w.store = &store{state: state, fail: w.store.fail}
 	for len(w.chunks) > 0 {
 		<-w.chunks

@@ -68,6 +68,12 @@ func Check(ctx context.Context, o PairOptions) Report {
 		return r
 	}
 	r.Lines = append(r.Lines, pl.notes...)
+	sweep, err := p.Sweep(ctx)
+	if err != nil {
+		r.fault(err)
+		return r
+	}
+	r.Lines = append(r.Lines, sweep.Why)
 	r.sourceIndexes(p.src, src, pl)
 	r.destinationIndexes(p.des, des, o.Destination.By)
 	r.tryOut(ctx, p, s)

@@ -44,6 +44,17 @@
 // unique on neither there are no sums, since rows might cancel out, and where it is on the destination
 // only, source rows that share a key make sums differ that are equal row by row.
 //
+// Ranges of a key that is scattered over the primary key are read row by row from all over
+// the table. Where it is on either side, and the key is unique on both, Sweep says
+// SweepByBucket: both tables are read in the order of their own primary keys, a chunk being a
+// range of each at the same time. First each row is streamed as one number, its key's CRC32 and
+// the hash of its values, and added up in the bucket that the highest bits of the first name
+// (AddUp); a row of the source adds, one of the destination takes off. Streamed, the rows of two
+// equal tables cost the servers and cupid less than a GROUP BY of each chunk does (make
+// bench-sweep), and on a slow link a tenth of what the rows would. When all chunks are in, a
+// bucket that is not zero has rows that differ, or that changed between the looks at either side.
+// So its rows are read again (ReadBuckets), and compared.
+//
 // # Time zones
 //
 // A TIMESTAMP column holds an instant and is read in UTC. A DATETIME column holds

@@ -90,3 +90,17 @@ func (p *Pair) SumQuery(ctx context.Context, side row.Side, c chunk.Chunk) (Quer
 	q, err := p.sumQuery(pl, side, c)
 	return Query{q.text, q.args}, err
 }
+
+// AddUpQuery is what AddUp sends to a side.
+func (p *Pair) AddUpQuery(ctx context.Context, side row.Side, c chunk.Chunk) (Query, error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return Query{}, err
+	}
+	after, upTo, err := pl.places(c)
+	if err != nil {
+		return Query{}, err
+	}
+	q, _, err := p.addUpQuery(pl, side, after, upTo, c.Salt)
+	return Query{q.text, q.args}, err
+}

@@ -54,6 +54,7 @@ const (
 	errTableAccessDenied  = 1142
 	errColumnAccessDenied = 1143
 	errNoSuchTable        = 1146
+	errNoSuchIndex        = 1176
 	errUnknownVariable    = 1193
 	errSpecificAccess     = 1227
 	errNoSuchFunction     = 1305
@@ -125,7 +126,7 @@ func (s *side) explain(ctx context.Context, doing string, err error) error {
 // tableChanged reports whether err says that the remembered metadata is out of date.
 func tableChanged(err error) bool {
 	switch number(err) {
-	case errUnknownColumn, errNoSuchTable, errColumnAccessDenied:
+	case errUnknownColumn, errNoSuchTable, errNoSuchIndex, errColumnAccessDenied:
 		return true
 	}
 	_, mismatch := errors.AsType[*valueError](err)

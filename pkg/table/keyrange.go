@@ -126,6 +126,12 @@ func (pl *plan) keyBound(columns []keyColumn, text, op string) (condition, error
 			return condition{}, badBound(text, err)
 		}
 	}
+	return tupleBound(columns, args, op), nil
+}
+
+// tupleBound is the condition that columns stand in relation op, > or <=, to values,
+// spelled as keyBound says.
+func tupleBound(columns []keyColumn, args []driver.Value, op string) condition {
 	var bound condition
 	term := func(i int, op string) string {
 		bound.args = append(bound.args, args[i])
@@ -134,7 +140,7 @@ func (pl *plan) keyBound(columns []keyColumn, text, op string) (condition, error
 	last, strict := len(columns)-1, op[:1]
 	if last == 0 {
 		bound.text = term(0, op)
-		return bound, nil
+		return bound
 	}
 	bound.text = term(0, strict+"=") + " AND ("
 	for i := range columns {
@@ -153,7 +159,7 @@ func (pl *plan) keyBound(columns []keyColumn, text, op string) (condition, error
 		bound.text += strings.Join(terms, " AND ")
 	}
 	bound.text += ")"
-	return bound, nil
+	return bound
 }
 
 func badBound(text string, err error) error {

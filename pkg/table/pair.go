@@ -19,8 +19,11 @@ type Pair struct {
 
 	loading sync.Mutex // held while the metadata is read, so that it is read once
 
-	mu   sync.Mutex // guards plan
-	made *plan      // nil before the first Load and after a table changed
+	mu      sync.Mutex // guards the two below
+	made    *plan      // nil before the first Load and after a table changed
+	weighed weighed
+
+	sums sync.Pool // of *[2]chunk.Sums, which are large
 
 	spare [2]sync.Pool // released batches, by their side
 }

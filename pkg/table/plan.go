@@ -125,7 +125,6 @@ func (b planner) plan() (*plan, error) {
 	}
 	pl.mapping = row.NewMapping(rulesOf(keys), rulesOf(columns))
 	pl.sweep = b.sweep(&pl, keys, columns)
-	pl.note(pl.sweep.Why, nil)
 	pl.full = b.whole(b.p.src, b.src, pl.src)
 	for _, c := range b.src.columns {
 		if c.DataType == "timestamp" && pl.full.zone != "" {

@@ -23,12 +23,21 @@ const (
 	// the keys of their rows. Bounds are ids, as in an insert scan. It sees no
 	// orphans.
 	SweepByRow
+	// SweepByBucket reads both tables in the order of their primary keys and adds their
+	// rows up by buckets of the join key, then the rows of buckets that differ. Bounds are
+	// places in both tables, which CutBuckets makes; chunks say which of the two is to be done
+	// (chunk.Stage).
+	SweepByBucket
 )
 
 // String is the mode's word, for caches and logs.
 func (m SweepMode) String() string {
-	if m == SweepByRow {
+	switch m {
+	case SweepByRow:
 		return "row"
+	case SweepByBucket:
+		return "bucket"
+	case SweepByKey:
 	}
 	return "key"
 }
@@ -43,10 +52,15 @@ type SweepPlan struct {
 	Orphans bool
 	// Why says in words how the pair is swept, and what keeps it from a faster way.
 	Why string
+	// Choice says that the pair can be swept by key and by bucket, and Mode which is
+	// likely to be faster. Sums names what the buckets add up: what was added up under
+	// another name cannot be joined.
+	Choice bool
+	Sums   string
 }
 
-// Sweep decides how the pair is swept, from the metadata of both sides.
-func (p *Pair) Sweep(ctx context.Context) (SweepPlan, error) {
+// Ranges is how the pair is swept by ranges of keys or rows: Sweep without the choice of buckets.
+func (p *Pair) Ranges(ctx context.Context) (SweepPlan, error) {
 	pl, err := p.plan(ctx)
 	if err != nil {
 		return SweepPlan{}, err
@@ -57,15 +71,16 @@ func (p *Pair) Sweep(ctx context.Context) (SweepPlan, error) {
 // sweepPlan is a plan's part for the sweep.
 type sweepPlan struct {
 	SweepPlan
-	order []int // the key's columns as the index has them; nil when it is swept by row
-	sums  summer
-	byID  bool // the key is the id column, and an integer on both sides: a range of ids is one of keys
+	order   []int // the key's columns as the index has them; nil when it is swept by row
+	sums    summer
+	buckets *bucketPlan // nil when it cannot be swept by buckets
+	byID    bool        // the key is the id column, and an integer on both sides: a range of ids is one of keys
 }
 
 // sweep decides how the pair is swept.
 func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 	s := sweepPlan{sums: b.summer(keys, columns)}
-	order, index, why := b.order(keys)
+	order, follows, why := b.order(keys)
 	if why != "" {
 		s.Mode = SweepByRow
 		s.Why = fmt.Sprintf("sweep: ranges of idColumn %s, the destination is asked for each row's key, because %s; orphans are not seen",
@@ -84,7 +99,12 @@ func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 	} else {
 		s.Why += ", all rows are read, because " + why
 	}
-	s.Why += index
+	for i, on := range []*side{b.p.src, b.p.des} {
+		if follows[i] != primaryIndex {
+			s.Why += fmt.Sprintf("; %s is read in the order of index %s, which is slower than that of the primary key", on.o.Name, quote(follows[i]))
+		}
+	}
+	s.buckets = b.buckets(s, keys, follows)
 	return s
 }
 
@@ -102,12 +122,12 @@ func unfit(pairs []columnPair) string {
 	return "a checksum cannot express " + strings.Join(words, ", ")
 }
 
-// order is the order of the key's columns in an index of both sides, with words on
-// an index that is slow to follow; or else why there is no common order.
-func (b planner) order(keys []columnPair) (order []int, index, why string) {
+// order is the order of the key's columns in an index of both sides, with the names of
+// the two; or else why there is no common order.
+func (b planner) order(keys []columnPair) (order []int, follows [2]string, why string) {
 	for _, cp := range keys {
 		if !sameOrder(cp.rule.Source(), cp.rule.Destination()) {
-			return nil, "", "the sides do not sort alike by " + cp.rule.Describe()
+			return nil, follows, "the sides do not sort alike by " + cp.rule.Describe()
 		}
 	}
 	src, des := b.src.orders(b.p.o.Source.By), b.des.orders(b.p.o.Destination.By)
@@ -116,7 +136,7 @@ func (b planner) order(keys []columnPair) (order []int, index, why string) {
 		side   *side
 	}{{src, b.p.src}, {des, b.p.des}} {
 		if len(s.orders) == 0 {
-			return nil, "", fmt.Sprintf("no index of %s begins with byColumn %s", s.side.o.Name, quoteAll(s.side.o.By))
+			return nil, follows, fmt.Sprintf("no index of %s begins with byColumn %s", s.side.o.Name, quoteAll(s.side.o.By))
 		}
 	}
 	for _, x := range src {
@@ -124,18 +144,9 @@ func (b planner) order(keys []columnPair) (order []int, index, why string) {
 		if i < 0 {
 			continue
 		}
-		for _, s := range []struct {
-			o    ordering
-			side *side
-		}{{x, b.p.src}, {des[i], b.p.des}} {
-			if s.o.index != primaryIndex {
-				index += fmt.Sprintf("; %s is read in the order of index %s, which is slower than that of the primary key",
-					s.side.o.Name, quote(s.o.index))
-			}
-		}
-		return x.order, index, ""
+		return x.order, [2]string{x.index, des[i].index}, ""
 	}
-	return nil, "", "no two indexes of the sides have byColumn's columns in one order"
+	return nil, follows, "no two indexes of the sides have byColumn's columns in one order"
 }
 
 const primaryIndex = "PRIMARY"

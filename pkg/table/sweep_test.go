@@ -115,6 +115,12 @@ func (w *world) wantSwept(tb testing.TB, want ...string) {
 		if got := w.swept(tb, limit); !slices.Equal(got, want) {
 			tb.Errorf("chunks of %d: found %q, want %q", limit, got, want)
 		}
+		if !w.sweep(tb).Choice {
+			continue
+		}
+		if got := w.sweptByBuckets(tb, limit); !slices.Equal(got, want) {
+			tb.Errorf("by buckets, chunks of %d: found %q, want %q", limit, got, want)
+		}
 	}
 }
 

@@ -37,9 +37,14 @@ func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 	var suspects []suspect
 	var orphans []orphan
 	var err error
-	if c.Scan == chunk.Sweep {
+	switch {
+	case c.Stage == chunk.AddUp:
+		err = w.addUp(ctx, p, c, &r)
+	case c.Stage == chunk.Resolve:
+		suspects, orphans, err = w.resolve(ctx, p, c, &r)
+	case c.Scan == chunk.Sweep:
 		suspects, orphans, err = w.sweep(ctx, p, c, &r)
-	} else {
+	default:
 		suspects, err = w.first(ctx, p, c, &r)
 	}
 	for look := 2; err == nil && len(suspects)+len(orphans) > 0; look++ {

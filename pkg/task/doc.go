@@ -17,6 +17,10 @@
 // chunk of an insert scan, without groups, where the pair has checksums of ranges of ids. A
 // checksum decides which rows are read. The verdict on a row is that of its comparison.
 //
+// A sweep by buckets has chunks that are only added up, and others of which the rows of the
+// buckets that differ are compared. The two halves of such a row need not be in one chunk;
+// what is missing here is asked for by its key.
+//
 // # Suspects
 //
 // A row that differs is looked at again after the settle time, both sides read

@@ -27,6 +27,11 @@ type Pair interface {
 	SeesOrphans(ctx context.Context) (bool, error)
 	// ReadBoth reads the rows of a sweep's chunk on both sides, or those of some groups.
 	ReadBoth(ctx context.Context, c chunk.Chunk, groups chunk.Groups) (src, des *row.Batch, err error)
+	// AddUp adds up a chunk of a sweep by buckets on both sides; rows is how many the source has.
+	AddUp(ctx context.Context, c chunk.Chunk) (sums []byte, rows int, err error)
+	// ReadBuckets reads the rows of a chunk that are in its buckets, on both sides. A row
+	// that has no other half there may have it in another chunk.
+	ReadBuckets(ctx context.Context, c chunk.Chunk) (src, des *row.Batch, err error)
 	// ReadSourceByKeys reads the source rows that have one of keys.
 	ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error)
 	// Release gives batches back that were read, to be used for the next: neither they

@@ -41,9 +41,10 @@ type world struct {
 
 	beforeRange, beforeSource, beforeDestination func(ctx context.Context) error // may be nil; the lock is not held
 	reading, mostReading                         int
-	noSums, blind                                bool  // the pair has no checksums, sees no orphans
-	summed, grouped                              int   // how often checksums were asked for
-	reads                                        []int // rows of both sides that were read together
+	noSums, blind                                bool            // the pair has no checksums, sees no orphans
+	summed, grouped                              int             // how often checksums were asked for
+	reads                                        []int           // rows of both sides that were read together
+	cutOff                                       map[string]bool // keys whose rows are not in the chunk, on either side
 }
 
 func newWorld() *world { return &world{src: map[int64]source{}, des: map[string][]string{}} }

@@ -166,6 +166,7 @@ func (w *Worker) held(hand map[string]chunk.Chunk) {
 	w.count(func(c *Counts) { c.InHand = len(hand) })
 	chunks := make([]chunk.Chunk, 0, len(hand))
 	for _, c := range hand {
+		c.Differ = "" // which is long, and tells nobody anything
 		chunks = append(chunks, c)
 	}
 	slices.SortFunc(chunks, func(a, b chunk.Chunk) int { return strings.Compare(a.ID, b.ID) })

@@ -1,0 +1,107 @@
+package main_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// scatteredRows is more than a table has at least that is swept by buckets, as its
+// server estimates it.
+const scatteredRows = 80_000
+
+// newScatteredRig is a rig whose tables hold the same rows in different order, joined by
+// a key that is scattered over both. Some rows are spoiled then.
+func newScatteredRig(t *testing.T) (r *rig, planted map[string]string) {
+	t.Helper()
+	r = newRig(t)
+	r.with("insert", false)
+	r.with("update", false)
+	r.with("sweep", true)
+	r.with("delete", true)
+	const row = "%s, CONCAT('name of ', seq), seq / 4"
+	number := "seq * 7368787 % 1000000007"
+	r.src.Exec(t, fmt.Sprintf("INSERT INTO user (number, name, balance) SELECT "+row+" FROM seq_1_to_%d ORDER BY seq", number, scatteredRows), "ANALYZE TABLE user")
+	r.des.Exec(t, fmt.Sprintf("INSERT INTO user (number, name, balance) SELECT "+row+" FROM seq_1_to_%d ORDER BY seq DESC", number, scatteredRows),
+		"DELETE FROM user WHERE number % 10000 = 7",
+		"UPDATE user SET balance = balance + 0.0001, update_time = update_time WHERE number % 10000 = 8",
+		"UPDATE user d JOIN "+r.src.Name+".user s ON s.number = d.number + 7368787 SET d.name = s.name, d.update_time = d.update_time WHERE d.number IN (7368787, 22106361)",
+		"UPDATE user d JOIN "+r.src.Name+".user s ON s.number = d.number - 7368787 SET d.name = s.name, d.update_time = d.update_time WHERE d.number IN (14737574, 29475148)",
+		"INSERT INTO user (number, name) SELECT 2000000000 + seq, 'left over' FROM seq_1_to_9", "ANALYZE TABLE user")
+	planted = map[string]string{"7368787": "different", "14737574": "different", "22106361": "different", "29475148": "different"}
+	for i := 1; i <= scatteredRows; i++ {
+		switch n := i * 7368787 % 1000000007; n % 10000 {
+		case 7:
+			planted[fmt.Sprint(n)] = "missing"
+		case 8:
+			planted[fmt.Sprint(n)] = "different"
+		}
+	}
+	for i := 1; i <= 9; i++ {
+		planted[fmt.Sprint(2000000000+i)] = "orphan"
+	}
+	return r, planted
+}
+
+func TestScatteredKeyIsSweptByBuckets(t *testing.T) {
+	t.Parallel()
+	r, planted := newScatteredRig(t)
+	r.once(1, "-dry-run", "-report", r.file("report"))
+	lines, end := readReport(t, r.file("report"))
+	for _, l := range lines {
+		if planted[l.Key] != l.Kind {
+			t.Errorf("%s is said to be %s, planted was %q", l.Key, l.Kind, planted[l.Key])
+		}
+		delete(planted, l.Key)
+	}
+	if len(planted) > 0 {
+		t.Errorf("not found: %v", planted)
+	}
+	if end.Pairs[0].Rows != scatteredRows {
+		t.Errorf("%d rows were compared, want %d", end.Pairs[0].Rows, scatteredRows)
+	}
+	out, _ := r.command("-check", "-config", r.path)
+	if !strings.Contains(out, "added up by buckets") {
+		t.Errorf("-check does not say how the pair is swept:\n%s", out)
+	}
+}
+
+// The master is killed in the middle of the sums, and in the middle of what they
+// differ in; a master after that finds everything, and nothing else.
+func TestG1ScatteredSweepGoesOnAfterTheMasterIsKilled(t *testing.T) {
+	t.Parallel()
+	r, planted := newScatteredRig(t)
+	r.with("sweepIntervalSecond", 1)
+	r.with("sweepRowPerSecond", 12_000)
+	r.with("sweepThreadsRunning", 0) // the server is that of other tests, too
+	r.receiver.then(func(c call) int {
+		if c.Body.Type == 3 {
+			r.des.Exec(t, "DELETE FROM user WHERE number = "+c.Body.Row["number"].(interface{ String() string }).String())
+			return 204
+		}
+		return r.repair(c)
+	})
+	m := r.start()
+	r.eventually("sums are kept", func() bool {
+		files, _ := filepath.Glob(r.file("cache/sweep-*.json"))
+		return len(files) > 0
+	})
+	m.kill()
+	m = r.start()
+	r.eventually("it resolves", func() bool { return strings.Contains(r.state(), `"resolve"`) })
+	m.kill()
+	log := r.logs()
+	r.start()
+	r.eventually("tables equal", func() bool { return r.differing() == 0 && r.count() == scatteredRows })
+	if !strings.Contains(log, `"from":"{\"src\":[`) {
+		t.Errorf("the second manager did not go on in the middle:\n%s", log)
+	}
+	kinds := map[int]string{1: "missing", 2: "different", 3: "orphan"}
+	for _, c := range r.receiver.all() {
+		key := c.Body.Row["number"].(interface{ String() string }).String()
+		if planted[key] != kinds[c.Body.Type] {
+			t.Errorf("called for %s as %s, planted was %q", key, kinds[c.Body.Type], planted[key])
+		}
+	}
+}

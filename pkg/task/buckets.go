@@ -1,0 +1,119 @@
+package task
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/event"
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+// addUp adds up a chunk of a sweep by buckets. Nothing is compared yet.
+func (w *Worker) addUp(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) error {
+	err := p.read(ctx, func() error {
+		start := time.Now()
+		defer func() { r.Millisecond = max(1, int(time.Since(start).Milliseconds())) }()
+		var err error
+		r.Sums, r.Rows, err = p.AddUp(ctx, c)
+		return err
+	})
+	if err == nil {
+		w.looked(c, r.Rows, 0, 0)
+	}
+	return err
+}
+
+// resolve is the first look at the rows of the buckets that differ: those of either
+// side of the chunk are compared with each other, and what has no other half here is
+// asked for by its key. What it finds are suspects like any other. The source rows were
+// counted when they were added up.
+func (w *Worker) resolve(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) ([]suspect, []orphan, error) {
+	var seen sighted
+	err := p.read(ctx, func() error {
+		start := time.Now()
+		defer func() { r.Millisecond = max(1, int(time.Since(start).Milliseconds())) }()
+		src, des, err := p.ReadBuckets(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer p.Release(src, des)
+		differ, err := found(ctx, p, src, des)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		seen.add(src, differ, now)
+		if !w.config.Deletes[c.Pair] {
+			return nil
+		}
+		keys, err := leftOver(ctx, p, src, des)
+		for _, k := range keys {
+			seen.orphans = append(seen.orphans, orphan{k, now})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	w.looked(c, 0, 0, len(seen.suspects)+len(seen.orphans))
+	return seen.suspects, seen.orphans, nil
+}
+
+// found compares source rows with the destination rows that were read with them, and
+// those that are not among them with the ones that the destination has for their keys.
+func found(ctx context.Context, p Pair, src, des *row.Batch) ([]event.Found, error) {
+	here := event.Find(src, des)
+	var differ []event.Found
+	elsewhere := map[int]bool{}
+	var keys []row.Key
+	for _, f := range here {
+		if f.Kind != row.Missing {
+			differ = append(differ, f)
+			continue
+		}
+		elsewhere[f.Index] = true
+		keys = append(keys, src.Key(f.Index))
+	}
+	if len(keys) == 0 {
+		return differ, nil
+	}
+	more, err := p.ReadDestination(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Release(more)
+	for _, f := range event.Find(src, more) {
+		if elsewhere[f.Index] {
+			differ = append(differ, f)
+		}
+	}
+	return differ, nil
+}
+
+// leftOver are the keys of the destination rows that the source has neither among the
+// rows that were read with them nor elsewhere.
+func leftOver(ctx context.Context, p Pair, src, des *row.Batch) ([]row.Key, error) {
+	here := row.Orphans(src, des)
+	if len(here) == 0 {
+		return nil, nil
+	}
+	keys := make([]row.Key, len(here))
+	for i, j := range here {
+		keys[i] = des.Key(j)
+	}
+	more, err := p.ReadSourceByKeys(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Release(more)
+	left := keys[:0]
+	elsewhere := row.Orphans(more, des) // in order, like here
+	for i, j := range here {
+		if _, none := slices.BinarySearch(elsewhere, j); none {
+			left = append(left, keys[i])
+		}
+	}
+	return left, nil
+}
