@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/boot"
@@ -35,19 +36,30 @@ func (w *worker) check(ctx context.Context, joined *ipc.Worker) error {
 	return joined.Conn.Flush(ctx)
 }
 
-// checks is how many pairs are checked at a time.
-const checks = 8
+const (
+	// checks is how many pairs are checked at a time.
+	checks = 32
+	// checkTime bounds the whole check, within what the master waits for the report:
+	// pairs that are not checked by then are reported as unreachable.
+	checkTime = 20 * time.Second
+)
 
 func checkAll(ctx context.Context, c *config.Config) boot.Report {
 	pairs := c.Pairs()
 	r := boot.Report{Pairs: make([]boot.PairReport, len(pairs))}
 	slots := make(chan struct{}, checks)
+	ctx, cancel := context.WithTimeoutCause(ctx, checkTime, fmt.Errorf("not checked within %s", checkTime))
+	defer cancel()
 	var wg sync.WaitGroup
 	for i, p := range pairs {
 		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			r.Pairs[i] = checkPair(ctx, c, p)
+			select {
+			case slots <- struct{}{}:
+				defer func() { <-slots }()
+				r.Pairs[i] = checkPair(ctx, c, p)
+			case <-ctx.Done():
+				r.Pairs[i] = boot.PairReport{Pair: p.Name, Unreachable: []string{context.Cause(ctx).Error() + ", since others do not answer"}}
+			}
 		})
 	}
 	wg.Wait()

@@ -192,7 +192,7 @@ func (p *Program) arguments(datadir string) []string {
 		"--aria-pagecache-buffer-size=8M",
 		"--key-buffer-size=1M",
 		"--table-open-cache=400",
-		"--max-connections=200",
+		"--max-connections=1000",
 	}, layout...)
 	if os.Getuid() == 0 {
 		args = append(args, "--user=root") // it refuses to run as root unless told to

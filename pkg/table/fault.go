@@ -75,6 +75,9 @@ func number(err error) uint16 {
 	return 0
 }
 
+// errNoGreeting is the cause that ends a connection which takes too long to be made.
+var errNoGreeting = errors.New("the server did not let us in within the connect timeout")
+
 // errSlow is the cause that ends a query which outlived the server's own limit.
 var errSlow = errors.New("the query took longer than the query timeout")
 

@@ -74,13 +74,19 @@ func (c *session) forget(text string) {
 // connector opens pinned sessions.
 type connector struct {
 	driver.Connector
-	queryTimeout time.Duration
+	queryTimeout, connectTimeout time.Duration
 }
 
-// Connect opens a connection and pins its settings.
+// Connect opens a connection and pins its settings, within the connect timeout.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	// The driver's own timeout is for dialling: a server may accept and then say nothing.
+	ctx, cancel := context.WithTimeoutCause(ctx, c.connectTimeout, errNoGreeting)
+	defer cancel()
 	raw, err := c.Connector.Connect(ctx)
 	if err != nil {
+		if context.Cause(ctx) == errNoGreeting {
+			err = fmt.Errorf("%w: %s", errNoGreeting, err.Error())
+		}
 		return nil, err
 	}
 	dc, ok := raw.(driverConn)

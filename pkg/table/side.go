@@ -44,7 +44,7 @@ func openDB(o SideOptions) (*sqlx.DB, error) {
 	if err != nil {
 		return nil, &Fault{Side: o.Name, Problem: "the driver refuses the dsn: " + err.Error(), Err: err}
 	}
-	db := sqlx.NewDb(sql.OpenDB(&connector{Connector: c, queryTimeout: o.QueryTimeout}), "mysql")
+	db := sqlx.NewDb(sql.OpenDB(&connector{Connector: c, queryTimeout: o.QueryTimeout, connectTimeout: o.ConnectTimeout}), "mysql")
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
 	db.SetConnMaxIdleTime(idleTime)

@@ -18,18 +18,22 @@ type reader struct {
 	places chan struct{}
 	// How chunks of the sweep and those of the scans are begun.
 	sweeps, scans course
+	stalled       *stalled
 
 	mu       sync.Mutex // guards the fields below
 	failures int        // slow ones
 	err      error      // the last of them
 }
 
-func newReader(p Pair) *reader { return &reader{Pair: p, places: make(chan struct{}, readers)} }
+func newReader(p Pair, s *stalled) *reader {
+	return &reader{Pair: p, places: make(chan struct{}, readers), stalled: s}
+}
 
 // read takes a place for as long as f runs. When another read of the pair fails
 // slowly meanwhile, it fails with it: a worker whose hands are full of chunks of
 // one dead database would else wait for it once for each of them.
 func (r *reader) read(ctx context.Context, f func() error) error {
+	defer r.stalled.begin()()
 	before, _ := r.failed()
 	select {
 	case r.places <- struct{}{}:

@@ -17,6 +17,12 @@ const (
 	// included. It bounds the suspects, of which no more than the key, the id and a
 	// fingerprint are kept, to so many chunks.
 	maxInHand = 8
+	// stallAfter is after how long a chunk that waits for a database does not count as
+	// one in hand any more, so that pairs whose databases hang leave the hands to the
+	// others. One of them has the rows of its chunk in memory at most, and readers
+	// bounds those of a pair. maxStalled bounds such chunks.
+	stallAfter = 50 * time.Millisecond
+	maxStalled = 4096
 	// readers is how many chunks of one pair are read at a time: two, so that one
 	// is read from the source while another is compared or read from the
 	// destination.
@@ -60,6 +66,7 @@ type Worker struct {
 	chunks  chan chunk.Chunk // room for all that can have been asked for
 	results chan chunk.Result
 	pairs   map[string]*reader
+	stalled stalled
 
 	mu     sync.Mutex // guards counts
 	counts Counts
@@ -67,7 +74,9 @@ type Worker struct {
 
 // Counts is what a worker tells of itself.
 type Counts struct {
-	InHand     int    `json:"inHand"`
+	InHand int `json:"inHand"`
+	// Stalled is how many of them wait for a database.
+	Stalled    int    `json:"stalled"`
 	Chunks     uint64 `json:"chunks"`
 	Rows       uint64 `json:"rows"`
 	Suspects   uint64 `json:"suspects"`
@@ -84,10 +93,11 @@ type Counts struct {
 // New makes a worker; Run starts it.
 func New(c Config) *Worker {
 	w := &Worker{
-		config: c, chunks: make(chan chunk.Chunk, maxInHand), results: make(chan chunk.Result), pairs: map[string]*reader{},
+		config: c, chunks: make(chan chunk.Chunk, maxInHand+maxStalled), results: make(chan chunk.Result), pairs: map[string]*reader{},
+		stalled: stalled{changed: make(chan struct{}, 1)},
 	}
 	for name, p := range c.Pairs {
-		w.pairs[name] = newReader(p)
+		w.pairs[name] = newReader(p, &w.stalled)
 	}
 	return w
 }
@@ -99,7 +109,9 @@ func (w *Worker) Take(c chunk.Chunk) { w.chunks <- c }
 func (w *Worker) Counts() Counts {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.counts
+	c := w.counts
+	c.Stalled = w.stalled.count()
+	return c
 }
 
 func (w *Worker) count(f func(*Counts)) {
@@ -123,7 +135,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer turn.Stop()
 	resting := false
 	for {
-		if n := maxInHand - len(hand) - wanted; n > 0 {
+		if n := maxInHand + min(w.stalled.count(), maxStalled) - len(hand) - wanted; n > 0 {
 			if err := w.config.Work.Want(ctx, n); err != nil {
 				return ignoreEnd(ctx, err)
 			}
@@ -155,6 +167,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			if err := w.config.Work.Done(ctx, r); err != nil {
 				return ignoreEnd(ctx, err)
 			}
+		case <-w.stalled.changed:
 		case <-tick.C:
 		}
 		w.config.Step()

@@ -578,3 +578,46 @@ func TestStepsWhileIdle(t *testing.T) {
 		r.ended()
 	})
 }
+
+// Pairs whose databases hang hold chunks, and not the hands of the worker.
+func TestG6PairsThatHangLeaveTheHandsToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pairs, each = 99, 8
+		r := start(t, func(c *task.Config, _ *master) {
+			for i := range pairs {
+				dead := newWorld()
+				dead.beforeRange = func(ctx context.Context) error { // packets go nowhere
+					<-ctx.Done()
+					return context.Cause(ctx)
+				}
+				c.Pairs[fmt.Sprint("dead", i)] = pair{dead, mapping(t)}
+			}
+		})
+		r.both(1, "a", "x")
+		room := func() int {
+			r.master.mu.Lock()
+			defer r.master.mu.Unlock()
+			return r.wanted - r.last
+		}
+		for i := range pairs * each {
+			for tries := 0; room() == 0; tries++ {
+				if tries > 100 {
+					t.Fatalf("no room after %d chunks of pairs that hang", i)
+				}
+				after(10 * time.Millisecond)
+			}
+			r.giveOf(fmt.Sprint("dead", i%pairs), 10)
+		}
+		after(100 * time.Millisecond)
+		if room() == 0 {
+			t.Fatal("no room for the pair that lives")
+		}
+		r.give(10)
+		synctest.Wait()
+		r.want(1)
+		if c := r.Counts(); c.InHand != pairs*each || c.Stalled != pairs*each {
+			t.Errorf("%+v, want %d stalled", c, pairs*each)
+		}
+		r.ended()
+	})
+}
