@@ -52,6 +52,7 @@ const (
 const (
 	TypeReload = "reload" // c→m no body: read the configuration again and renew the workers
 	TypeStop   = "stop"   // c→m no body: stop everything; answered when the stop has begun
+	TypeRetry  = "retry"  // c→m→M compare a row again that was set aside; its body is the manager's
 	TypeAnswer = "answer" // m→c Answer; TypeStatus above is a request, too
 )
 

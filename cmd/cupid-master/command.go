@@ -40,17 +40,23 @@ func command(ctx context.Context, o options, stdout io.Writer) error {
 	dir := stateDir(c, o)
 	switch o.command {
 	case "reload":
-		if _, err := ask(ctx, dir, ipc.TypeReload, reloadTimeout); err != nil {
+		if _, err := ask(ctx, dir, ipc.TypeReload, nil, reloadTimeout); err != nil {
 			return err
 		}
 		_, _ = fmt.Fprintln(stdout, "reloaded")
 	case "stop":
-		if _, err := ask(ctx, dir, ipc.TypeStop, statusTimeout); err != nil {
+		if _, err := ask(ctx, dir, ipc.TypeStop, nil, statusTimeout); err != nil {
 			return err
 		}
 		return gone(ctx, dir, stdout)
+	case "retry":
+		g := manager.GiveBack{Pair: o.words[0], Row: o.words[1]}
+		if _, err := ask(ctx, dir, ipc.TypeRetry, g, statusTimeout); err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(stdout, "%s: row %s is compared again\n", g.Pair, g.Row)
 	case "status":
-		body, err := ask(ctx, dir, ipc.TypeStatus, statusTimeout)
+		body, err := ask(ctx, dir, ipc.TypeStatus, nil, statusTimeout)
 		if err != nil {
 			return err
 		}
@@ -81,7 +87,7 @@ func gone(ctx context.Context, dir string, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	for {
-		if _, err := ask(ctx, dir, ipc.TypeStatus, time.Second); err != nil {
+		if _, err := ask(ctx, dir, ipc.TypeStatus, nil, time.Second); err != nil {
 			_, _ = fmt.Fprintln(stdout, "stopped")
 			return nil
 		}
@@ -121,6 +127,7 @@ func (s *status) print(out io.Writer) error {
 			s.printPairs(w, s.Reports[slot.Slot])
 		}
 	}
+	printSetAside(w, s.Reports[managerSlot])
 	return w.Flush()
 }
 
@@ -144,6 +151,18 @@ func (s *status) printPairs(w io.Writer, report json.RawMessage) {
 			name, fmt.Sprint(p.Depth), fmt.Sprint(p.Stored), fmt.Sprint(p.Accepted), fmt.Sprint(p.Failed),
 			fmt.Sprint(p.HealedItself), fmt.Sprint(p.HealedByCallback), fmt.Sprint(p.NotRepaired), fmt.Sprint(p.Relapsed), healTime(p.HealTime), url,
 		}, "\t"))
+	}
+}
+
+// printSetAside names the rows that are compared again only after cupid-master retry.
+func printSetAside(w io.Writer, report json.RawMessage) {
+	var m manager.Status
+	if ipc.Decode(report, &m) != nil || len(m.State.SetAside) == 0 {
+		return
+	}
+	_, _ = fmt.Fprintln(w, "\nSET ASIDE: PAIR\tROW\tSCAN\tSINCE")
+	for _, a := range m.State.SetAside {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", a.Chunk.Pair, a.Row(), a.Chunk.Scan, a.At.Local().Format(time.DateTime))
 	}
 }
 

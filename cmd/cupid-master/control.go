@@ -23,7 +23,7 @@ const (
 )
 
 // asked answers one request on the control socket.
-type asked func(ctx context.Context, request string) (body any, err error)
+type asked func(ctx context.Context, request ipc.Envelope) (body any, err error)
 
 // control is the control socket.
 type control struct {
@@ -103,7 +103,7 @@ func (c *control) serve(ctx context.Context, nc net.Conn) {
 		if err != nil {
 			return
 		}
-		if conn.Send(ctx, reply(env.ID, func() (any, error) { return c.answer(ctx, env.Type) })) != nil {
+		if conn.Send(ctx, reply(env.ID, func() (any, error) { return c.answer(ctx, env) })) != nil {
 			return
 		}
 		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -131,8 +131,15 @@ func reply(id uint64, f func() (any, error)) ipc.Envelope {
 	return env
 }
 
-// ask sends one request to the master of a state directory.
-func ask(ctx context.Context, dir, request string, timeout time.Duration) (json.RawMessage, error) {
+// ask sends one request to the master of a state directory; about is its body, or nil.
+func ask(ctx context.Context, dir, request string, about any, timeout time.Duration) (json.RawMessage, error) {
+	env := ipc.Envelope{Type: request, ID: 1}
+	if about != nil {
+		var err error
+		if env, err = ipc.NewEnvelope(request, 1, about); err != nil {
+			return nil, err
+		}
+	}
 	path, done, err := reach(dir)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotRunning, err)
@@ -148,14 +155,13 @@ func ask(ctx context.Context, dir, request string, timeout time.Duration) (json.
 	}
 	conn := ipc.NewConn(nc, ipc.Options{Peer: "cupid-master"})
 	defer func() { _ = conn.Close() }()
-	if err := conn.Send(ctx, ipc.Envelope{Type: request, ID: 1}); err != nil {
+	if err := conn.Send(ctx, env); err != nil {
 		return nil, err
 	}
 	if err := conn.SetReceiveDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, err
 	}
-	env, err := conn.Receive()
-	if err != nil {
+	if env, err = conn.Receive(); err != nil {
 		return nil, err
 	}
 	var a ipc.Answer

@@ -23,6 +23,7 @@ const usage = `cupid finds rows that replication has lost or changed, and calls 
   cupid-master -config FILE -start-id N begin insert scans that have no cursor yet after id N
   cupid-master status -config FILE      show what the running cupid does (-json: for programs)
   cupid-master reload -config FILE      read the configuration again, worker by worker
+  cupid-master retry PAIR ROW -config FILE  compare a row again that status shows as set aside
   cupid-master stop -config FILE        stop it
   cupid-master -version                 show the version
   cupid-master -help                    show this
@@ -35,7 +36,8 @@ not tell: a pair failed, had no rows, or the run was stopped; the last four as a
 
 // options are the command line.
 type options struct {
-	command string // status, reload or stop
+	command string   // status, reload, retry or stop
+	words   []string // after retry: the pair and the row
 	config  string
 	check   bool
 	dryRun  bool
@@ -50,7 +52,7 @@ type options struct {
 	help    bool
 }
 
-var commands = map[string]bool{"status": true, "reload": true, "stop": true}
+var commands = map[string]bool{"status": true, "reload": true, "retry": true, "stop": true}
 
 var digits = regexp.MustCompile(`^[0-9]{1,20}$`)
 
@@ -86,6 +88,11 @@ func parse(args []string) (options, error) {
 			break
 		}
 		word := f.Arg(0)
+		rest = f.Args()[1:]
+		if o.command == "retry" && len(o.words) < 2 {
+			o.words = append(o.words, word)
+			continue
+		}
 		if !commands[word] {
 			return o, &usageError{"there is no command " + word}
 		}
@@ -93,7 +100,6 @@ func parse(args []string) (options, error) {
 			return o, &usageError{"there are two commands, " + o.command + " and " + word}
 		}
 		o.command = word
-		rest = f.Args()[1:]
 	}
 	return o, o.fit()
 }
@@ -107,6 +113,8 @@ func (o options) fit() error {
 		return &usageError{"-config FILE is missing"}
 	case o.command != "" && (o.check || o.startID != ""):
 		return &usageError{"-check and -start-id do not go with " + o.command}
+	case o.command == "retry" && len(o.words) < 2:
+		return &usageError{"retry takes a pair and a row, as status shows them"}
 	case o.once && (o.command != "" || o.check || o.startID != ""):
 		return &usageError{"-once goes with no command, and not with -check or -start-id"}
 	case !o.once && (o.resume || o.report != "" || o.sql != ""):

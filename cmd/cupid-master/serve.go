@@ -316,8 +316,8 @@ func (m *master) tellMemory() {
 }
 
 // answer answers the control socket.
-func (m *master) answer(ctx context.Context, request string) (any, error) {
-	switch request {
+func (m *master) answer(ctx context.Context, request ipc.Envelope) (any, error) {
+	switch request.Type {
 	case ipc.TypeStatus:
 		m.askWorkers(ctx)
 		m.mu.Lock()
@@ -338,9 +338,11 @@ func (m *master) answer(ctx context.Context, request string) (any, error) {
 		return now, nil
 	case ipc.TypeReload:
 		return nil, m.reloads.wait(ctx)
+	case ipc.TypeRetry:
+		return nil, m.retry(ctx, request)
 	case ipc.TypeStop:
 		m.pool.Stop()
 		return nil, nil //nolint:nilnil // there is nothing to answer but that it was heard
 	}
-	return nil, fmt.Errorf("there is no request %q", request)
+	return nil, fmt.Errorf("there is no request %q", request.Type)
 }

@@ -106,6 +106,7 @@ func (w *worker) handleManager(m *manager.Manager) {
 	})
 	handle(w, ipc.TypeChunkFailed, m.Crashed)
 	handle(w, ipc.TypeSweepAgain, m.SweepAgain)
+	handle(w, ipc.TypeRetry, m.Retry)
 	handle(w, router.TypeMemory, func(all []router.Memory) {
 		for _, one := range all {
 			w.log.Info().Str("of", one.Role).Int("ofSlot", one.Slot).Float64("megabytes", float64(one.Bytes)/(1<<20)).Msg("memory")

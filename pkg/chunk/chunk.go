@@ -51,6 +51,9 @@ func (p Position) String() string {
 	return p.Value + "/" + p.ID
 }
 
+// MaxSkip is how many rows a chunk leaves out at most.
+const MaxSkip = 100
+
 // Chunk is a bounded range of one pair's rows.
 type Chunk struct {
 	// ID names the chunk among all that one manager process has cut.
@@ -76,6 +79,9 @@ type Chunk struct {
 	Stage Stage `json:"stage,omitempty"`
 	// Differ is the set of the buckets to Resolve (see ParseDiffer), empty for all.
 	Differ string `json:"differ,omitempty"`
+	// Skip names rows of the range that are left out, since they kill who compares them:
+	// by the id column, or in a sweep by key by the text of the key. At most MaxSkip.
+	Skip []string `json:"skip,omitempty"`
 	// Rows is how many rows the range had when it was cut, 0 when unknown.
 	Rows int `json:"rows,omitempty"`
 	// Crashes counts the workers that died with this chunk in hand.

@@ -32,6 +32,7 @@ func (l *lane) finish(r chunk.Result) {
 		}
 	}
 	if r.Error == "" {
+		l.window = min(l.window+1, maxOpen)
 		p.out.found.add(r)
 		if l.sweep != nil {
 			l.sweep.measure(p.chunk, r)
@@ -44,6 +45,7 @@ func (l *lane) finish(r chunk.Result) {
 		l.heal()
 		return
 	}
+	l.window = failedOut
 	if p.failures++; p.failures == 1 {
 		p.failing = time.Now()
 	}

@@ -238,6 +238,48 @@ func TestG6RowThatKillsWorkersIsSetAsideAndTheRestGoesOn(t *testing.T) {
 	}
 }
 
+// What is set aside kills nobody any more, whichever chunk it is in, until it is given
+// back; then it is compared.
+func TestG6RowThatIsSetAsideIsLeftOutUntilItIsGivenBack(t *testing.T) {
+	for _, scan := range []chunk.Scan{chunk.Insert, chunk.Update, chunk.Sweep} {
+		t.Run(string(scan), func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				t := w.t
+				s := newSource()
+				s.add(50)
+				pair := "orders"
+				switch scan {
+				case chunk.Insert:
+					w.inserts(pair, s)
+				case chunk.Sweep:
+					w.sweeps(pair, s).SweepInterval = time.Minute
+				case chunk.Update:
+					w.updates(s)
+					pair = w.config.Pairs[0].Name
+				}
+				w.start()
+				poison := map[int64]bool{37: true}
+				fleet(w, s, poison, 5*time.Minute)
+				same(t, s.unlooked(scan), []int64{37})
+				if deaths := fleet(w, s, poison, 5*time.Minute); deaths > 0 {
+					t.Errorf("%d workers died of a row that is set aside", deaths)
+				}
+				w.m.Retry(manager.GiveBack{Pair: pair, Row: "38"}) // is not set aside
+				w.m.Retry(manager.GiveBack{Pair: pair, Row: "37"})
+				if deaths := fleet(w, s, poison, time.Minute); deaths < 3 || len(w.saved().SetAside) != 1 {
+					t.Errorf("%d workers died of the row that was given back, and %v is set aside", deaths, w.saved().SetAside)
+				}
+				w.m.Retry(manager.GiveBack{Pair: pair, Row: "37"})
+				fleet(w, s, nil, time.Minute)
+				same(t, s.unlooked(scan), nil)
+				if got := w.saved().SetAside; len(got) > 0 {
+					t.Errorf("still set aside: %v", got)
+				}
+			})
+		})
+	}
+}
+
 func TestOneDeathDoesNotSetARowAside(t *testing.T) {
 	inBubble(t, func(w *world) {
 		t := w.t

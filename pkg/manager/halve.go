@@ -67,12 +67,54 @@ func (l *lane) bisect(ctx context.Context, c chunk.Chunk) (mid chunk.Position, r
 }
 
 func (l *lane) setAside(c chunk.Chunk) {
-	c.Differ = "" // which is long
-	l.ledger.setAside(SetAside{Chunk: c, At: time.Now().UTC()})
+	c.Skip, c.Differ = nil, "" // which are long
+	l.ledger.setAside(SetAside{Chunk: c, ByKey: l.byKey(), At: time.Now().UTC()})
 	l.log.Error().Stringer("chunk", c).Msg("this row kills every worker that compares it; it is set aside and the scan goes on")
 	row := "the row " + c.UpTo.String()
 	if c.Open {
 		row = "what the destination has above the source's last row"
 	}
-	l.alerts.Alert("row set aside", fmt.Sprintf("%s: %s kills every worker that compares it; it is set aside", c.Pair, row))
+	l.alerts.Alert("row set aside", fmt.Sprintf("%s: %s kills every worker that compares it; it is set aside, and compared again after cupid-master retry", c.Pair, row))
+}
+
+// byKey reports whether the bounds of this lane's chunks are keys.
+func (l *lane) byKey() bool {
+	return l.sweep != nil && l.ledger.sweep(l.pair).Mode == SweepByKey
+}
+
+// skipping is a chunk as it is offered: without the rows that are set aside. A run with
+// -once compares them all the same, since its verdict is about every row.
+func (l *lane) skipping(c chunk.Chunk) chunk.Chunk {
+	if l.sweep == nil || !l.sweep.once {
+		c.Skip = l.ledger.skip(l.pair, l.byKey())
+	}
+	return c
+}
+
+// GiveBack names a row that was set aside, as SetAside.Row does.
+type GiveBack struct {
+	Pair string `json:"pair"`
+	Row  string `json:"row"`
+}
+
+// Retry compares a row again that was set aside. Like Done it does not wait.
+func (m *Manager) Retry(g GiveBack) {
+	for _, s := range m.ledger.giveBack(g.Pair, g.Row) {
+		for _, l := range m.lanes {
+			if l.pair == g.Pair && l.scan == s.Chunk.Scan {
+				l.log.Info().Stringer("chunk", s.Chunk).Msg("row given back; it is compared again")
+				l.inbox.again(s.Chunk)
+			}
+		}
+	}
+}
+
+// again stages a chunk by itself.
+func (l *lane) again(c chunk.Chunk) {
+	k := &look{whole: true}
+	o := &outChunk{look: k, upTo: c.UpTo}
+	k.out = []*outChunk{o}
+	l.looks = append(l.looks, k)
+	c.Crashes, c.Skip = 0, nil
+	l.stage(o, c)
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/masixun71/cupid/pkg/chunk"
 )
 
-// inbox is what a lane is told about the chunks it has given out. Whoever tells
-// never waits: a source that hangs must not hold up the goroutine that reads the
+// inbox is what a lane is told about the chunks it has given out, and of rows that are
+// given back. Whoever tells never waits: a source that hangs must not hold up the goroutine that reads the
 // master's frames for all pairs. It holds no more than the lane has out.
 type inbox struct {
 	mu      sync.Mutex // guards all but wake
 	results []chunk.Result
 	crashed []chunk.Chunk
+	retries []chunk.Chunk // rows that are given back
 	lost    time.Time     // when events of the pair were lost last
 	wake    chan struct{} // holds one token when there may be something
 }
@@ -48,11 +49,19 @@ func (b *inbox) lostAt() time.Time {
 	return b.lost
 }
 
+// again adds a row that is given back.
+func (b *inbox) again(c chunk.Chunk) {
+	b.mu.Lock()
+	b.retries = append(b.retries, c)
+	b.mu.Unlock()
+	wake(b.wake)
+}
+
 // take empties the inbox.
-func (b *inbox) take() ([]chunk.Result, []chunk.Chunk) {
+func (b *inbox) take() (results []chunk.Result, crashed, retries []chunk.Chunk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	results, crashed := b.results, b.crashed
-	b.results, b.crashed = nil, nil
-	return results, crashed
+	results, crashed, retries = b.results, b.crashed, b.retries
+	b.results, b.crashed, b.retries = nil, nil, nil
+	return results, crashed, retries
 }

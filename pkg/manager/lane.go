@@ -15,6 +15,10 @@ const (
 	// maxOpen is how many chunks of one lane may be out at a time. A task worker
 	// holds fewer.
 	maxOpen = 64
+	// failedOut is how many may be out once one has failed. Each that comes back makes
+	// room for one more, up to maxOpen. So a pair whose databases answer a probe and hang
+	// in a query does not fill the hands of the task workers.
+	failedOut = 8
 	// maxAhead is how many chunks may be cut beyond the first that is not done. It
 	// bounds memory and what a killed manager repeats when one chunk is stuck.
 	maxAhead = 1024
@@ -57,7 +61,8 @@ type lane struct {
 	crashed  []*piece          // to be halved
 	nextPass time.Time
 	rest     time.Time // nothing is cut before
-	broken   bool      // a chunk failed: both sides must answer before the next is offered
+	broken   bool      // both sides must answer before the next chunk is offered: one failed, or none was offered yet
+	window   int       // how many chunks may be out
 	failures int       // in a row, of the source or of a probe
 	failing  time.Time // when the first of them was
 	wait     time.Time // nothing is asked of the source before
@@ -83,7 +88,7 @@ func (l *lane) run(ctx context.Context) {
 		var next chunk.Chunk
 		i := l.ripe()
 		if i >= 0 {
-			offers, next = l.offers, l.staged[i].chunk
+			offers, next = l.offers, l.skipping(l.staged[i].chunk)
 		}
 		select {
 		case <-ctx.Done():
@@ -101,7 +106,10 @@ func (l *lane) over() bool { return l.sweep != nil && l.sweep.over }
 
 // hear takes in what has become of the chunks that are out.
 func (l *lane) hear() {
-	results, crashed := l.inbox.take()
+	results, crashed, again := l.inbox.take()
+	for _, c := range again {
+		l.again(c)
+	}
 	for _, r := range results {
 		l.finish(r)
 	}
@@ -118,7 +126,7 @@ func (l *lane) hear() {
 
 // ripe is the first staged piece that may be offered now, -1 for none.
 func (l *lane) ripe() int {
-	if l.broken {
+	if l.broken || len(l.open)-len(l.staged)-len(l.crashed) >= l.window {
 		return -1
 	}
 	now := time.Now()

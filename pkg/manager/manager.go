@@ -143,6 +143,7 @@ func (m *Manager) lane(p Pair, scan chunk.Scan, interval time.Duration) *lane {
 		log:    m.config.Log.With().Str("pair", p.Name).Str("scan", string(scan)).Logger(),
 		inbox:  inbox{wake: make(chan struct{}, 1)},
 		open:   map[string]*piece{},
+		broken: true, window: maxOpen,
 		prefix: fmt.Sprintf("%d-%d-", m.config.Generation, len(m.lanes)),
 	}
 	m.lanes = append(m.lanes, l)

@@ -221,6 +221,7 @@ func (s *source) within(c chunk.Chunk) []*line {
 		case after != nil && order(c.Scan, l, after) <= 0:
 		case c.From != "" && l.value < number(c.From):
 		case upTo != nil && order(c.Scan, l, upTo) > 0:
+		case slices.Contains(c.Skip, strconv.FormatInt(l.id, 10)):
 		default:
 			in = append(in, l)
 		}

@@ -119,7 +119,18 @@ type Late struct {
 // SetAside is a single row that killed every worker it was given to.
 type SetAside struct {
 	Chunk chunk.Chunk `json:"chunk"`
-	At    time.Time   `json:"at"`
+	// ByKey says that the chunk's bounds are keys, as a sweep has them, and not ids.
+	ByKey bool      `json:"byKey,omitempty"`
+	At    time.Time `json:"at"`
+}
+
+// Row names the row, as it is given back: by its id or, from a sweep, by its key. What
+// has no source row, above the last one, is "…".
+func (s SetAside) Row() string {
+	if s.Chunk.Open {
+		return "…"
+	}
+	return s.Chunk.UpTo.ID
 }
 
 // ledger is the state that all lanes share. It is written as a whole.
@@ -203,12 +214,42 @@ func (l *ledger) setAside(s SetAside) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	aside := slices.DeleteFunc(slices.Clone(l.state.SetAside), func(o SetAside) bool {
-		return o.Chunk.Pair == s.Chunk.Pair && o.Chunk.UpTo.ID == s.Chunk.UpTo.ID && // of a sweep it may be a key
-			(o.Chunk.Scan == chunk.Sweep) == (s.Chunk.Scan == chunk.Sweep)
+		return o.Chunk.Pair == s.Chunk.Pair && o.Row() == s.Row() && o.ByKey == s.ByKey
 	})
 	aside = append(aside, s)
 	l.state.SetAside = aside[max(len(aside)-maxSetAside, 0):]
 	l.changed = true
+}
+
+// skip are the rows of a pair that a chunk is to leave out, byKey those of a sweep by key.
+func (l *ledger) skip(pair string, byKey bool) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var rows []string
+	for _, s := range l.state.SetAside {
+		if s.Chunk.Pair == pair && s.ByKey == byKey && !s.Chunk.Open && !slices.Contains(rows, s.Chunk.UpTo.ID) {
+			rows = append(rows, s.Chunk.UpTo.ID)
+		}
+	}
+	return rows[:min(len(rows), chunk.MaxSkip)]
+}
+
+// giveBack takes rows out of those that are set aside, and returns them.
+func (l *ledger) giveBack(pair, row string) []SetAside {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var back, rest []SetAside
+	for _, s := range l.state.SetAside {
+		if s.Chunk.Pair == pair && s.Row() == row {
+			back = append(back, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	if len(back) > 0 {
+		l.state.SetAside, l.changed = rest, true
+	}
+	return back
 }
 
 // snapshot is a copy that the lanes do not change any more.

@@ -149,6 +149,9 @@ func (p *Pair) ReadBuckets(ctx context.Context, c chunk.Chunk) (src, des *row.Ba
 		return func(ctx context.Context) error {
 			s := p.side(on)
 			range_, none, err := pl.bucketRange(on, after, upTo)
+			if on == row.Source && err == nil {
+				range_, err = pl.skipIDs(range_, c.Skip)
+			}
 			if err != nil || none {
 				return s.explain(ctx, "read buckets", err)
 			}

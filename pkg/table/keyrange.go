@@ -33,7 +33,7 @@ func (pl *plan) sweepRange(side row.Side, c chunk.Chunk) ([]condition, error) {
 		}
 		range_ = append(range_, upTo)
 	}
-	return range_, nil
+	return pl.skipKeys(range_, columns, c.Skip)
 }
 
 // sumRange are the conditions on the rows of a chunk on one side, that of an insert scan
@@ -70,7 +70,10 @@ func (pl *plan) idRange(c chunk.Chunk) ([]condition, error) {
 	if !c.Open {
 		b.add(pl.id, "<=", c.UpTo.ID)
 	}
-	return b.conditions, b.err
+	if b.err != nil {
+		return nil, b.err
+	}
+	return pl.skipIDs(b.conditions, c.Skip)
 }
 
 // keyColumn is a column of the key on one side.

@@ -145,7 +145,10 @@ func (pl *plan) bounds(c chunk.Chunk) ([]condition, error) {
 			return nil, &Fault{Problem: "an update scan needs updateColumn"}
 		}
 		r, err := updateRange(pl.update, pl.id, c.After, c.From, c.UpTo)
-		return []condition{r}, err
+		if err != nil {
+			return nil, err
+		}
+		return pl.skipIDs([]condition{r}, c.Skip)
 	}
 	if c.Scan == chunk.Sweep {
 		return pl.sweepRange(row.Source, c)

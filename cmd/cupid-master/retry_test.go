@@ -1,0 +1,100 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/masixun71/cupid/pkg/manager"
+)
+
+// crashing builds a worker that a row with the name "crash the worker" kills.
+func crashing(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "cupid-worker")
+	args := []string{"build", "-tags", "cupidcrash", "-o", path}
+	if raceFlag != "" {
+		args = append(args, raceFlag)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", append(args, "github.com/masixun71/cupid/cmd/cupid-worker")...).CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// A row that kills every worker that reads it is found, set aside and shown; the rest
+// goes on, later looks over it kill nobody, and it is compared when it is given back.
+func TestG6RowThatCrashesItsWorkerIsSetAsideAndGivenBack(t *testing.T) {
+	t.Parallel()
+	worker := crashing(t)
+	r := newRig(t)
+	r.with("update", false)
+	r.with("sweep", true)
+	r.with("sweepIntervalSecond", 1)
+	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, IF(seq = 37, 'crash the worker', 'x') FROM seq_1_to_64")
+	r.start("-worker", worker)
+	r.eventually("all others are repaired", func() bool { return r.differing() == 1 })
+	shown := func() int {
+		out, _ := r.command("status", "-config", r.path)
+		_, aside, _ := strings.Cut(out, "SET ASIDE")
+		return strings.Count(aside, " 37 ")
+	}
+	r.eventually("the row is shown as set aside by both scans", func() bool { return shown() == 2 })
+
+	restarts := r.restarts()
+	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'y' FROM seq_65_to_80")
+	r.eventually("later rows are repaired", func() bool { return r.differing() == 1 })
+	passes := r.passes()
+	r.eventually("the sweep has passed over it twice", func() bool { return r.passes() >= passes+2 })
+	if n := r.restarts(); n != restarts {
+		t.Errorf("%d workers died of a row that is set aside", n-restarts)
+	}
+
+	if out, code := r.command("retry", r.pairName(), "38", "-config", r.path); code != 1 || !strings.Contains(out, "is set aside") {
+		t.Errorf("retry of a row that is not set aside: exit code %d, %s", code, out)
+	}
+	r.src.Exec(t, "UPDATE user SET name = 'mended' WHERE number = 37")
+	if out, code := r.command("retry", r.pairName(), "37", "-config", r.path); code != 0 {
+		t.Fatalf("retry: exit code %d, %s", code, out)
+	}
+	r.eventually("the row is repaired", func() bool { return r.differing() == 0 })
+	if shown() != 0 {
+		t.Error("the row is still shown as set aside")
+	}
+}
+
+// restarts counts those of the task worker.
+func (r *rig) restarts() int {
+	r.t.Helper()
+	s, err := r.status()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s.Workers[2].Restarts
+}
+
+// passes is how many sweeps of the one pair there were.
+func (r *rig) passes() int {
+	for _, s := range r.managed().State.Sweep {
+		return int(s.Pass)
+	}
+	return 0
+}
+
+// pairName is the name of the one pair.
+func (r *rig) pairName() string {
+	for name := range r.pairs() {
+		return name
+	}
+	return ""
+}
+
+// managed is what the manager says of itself.
+func (r *rig) managed() (m manager.Status) {
+	if s, err := r.status(); err == nil {
+		_ = json.Unmarshal(s.Reports["0"], &m)
+	}
+	return m
+}
