@@ -56,5 +56,6 @@
 // probe, with waits from 0.5 s doubling to 30 s. Then the chunk is offered again, and
 // when it fails each time, after waits of its own: the others of its lane go on
 // until too many are ahead of it. A chunk that has killed its workers is halved until
-// the row is known, which is then set aside.
+// the row is known, which is then set aside: later chunks name it as one to leave out,
+// until Retry gives it back. A run with -once compares it all the same.
 package manager

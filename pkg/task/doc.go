@@ -32,5 +32,7 @@
 //
 // A chunk that cannot be read is reported with its error and is the manager's
 // again. A worker that dies leaves the name of its chunks in its cache file, and
-// the master, which knows what it had in hand, gives them to another.
+// the master, which knows what it had in hand, gives them to another. A chunk that
+// waits for a database gives up its place in the worker's hands after stallAfter, so
+// that databases which hang hold up nobody but their own pairs.
 package task

@@ -53,6 +53,10 @@ var breaks = []brk{
 		edits: []edit{{"pkg/task/compare.go", "time.NewTimer(w.config.Settle)", "time.NewTimer(0)"}},
 	},
 	{
+		promise: "G3", what: "a row that differs twice is an event, however it moves", test: "TestG3HotRowsOfAReplicaThatCatchesUpAreNoAlarm",
+		edits: []edit{{"pkg/event/look.go", "\tif last.Source == before.Source {\n", "\tif last != before || last == before {\n"}},
+	},
+	{
 		promise: "G4", what: "the row of the first attempt is sent again", test: "TestG4NothingStaleIsSent",
 		edits: []edit{{
 			"pkg/callback/look.go", "\tall, err := l.read(ctx, records, payloads)\n\tif err != nil {\n\t\treturn nil, &readError{err}\n\t}\n",
@@ -74,6 +78,21 @@ var breaks = []brk{
 	{
 		promise: "G6", what: "a chunk of a database that cannot be read is kept in hand", test: "TestG6DeadDestinationDelaysNoOtherPair",
 		edits: []edit{{"pkg/task/compare.go", "\t\tr.Error = err.Error()\n", "\t\t<-ctx.Done()\n\t\tr.Error = err.Error()\n"}},
+	},
+	{
+		promise: "G6", what: "chunks of databases that hang fill the hands of the task workers", test: "TestG6NinetyNineBlackHolesDelayNoOther",
+		edits: []edit{
+			{"pkg/task/task.go", "maxInHand + min(w.stalled.count(), maxStalled) - ", "maxInHand - "},
+			{"pkg/manager/manager.go", "broken: true, window: maxOpen,", "window: maxOpen,"},
+		},
+	},
+	{
+		promise: "G6", what: "a row that is set aside is read by every later look", test: "TestG6RowThatCrashesItsWorkerIsSetAsideAndGivenBack",
+		edits: []edit{{"pkg/manager/lane.go", "l.offers, l.skipping(l.staged[i].chunk)", "l.offers, l.staged[i].chunk"}},
+	},
+	{
+		promise: "G7", what: "a storm is called back at full speed", test: "TestG7StormIsHeldBackAndNothingIsDropped",
+		edits: []edit{{"pkg/callback/storm.go", "\tif s.perMinute <= 0 {\n\t\treturn due, false\n", "\tif s.perMinute != 0 {\n\t\treturn due, false\n"}},
 	},
 	{
 		promise: "G7", what: "a full queue takes more", test: "TestG7FullQueueHoldsTheScans",
