@@ -120,7 +120,7 @@ func (r *rig) lost(from, n int) []time.Duration {
 func TestG6NinetyNineBlackHolesDelayNoOther(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.with("update", false) // each scan needs connections of its own, and the server has 200
+	r.with("update", false)                  // each scan needs connections of its own, and the server has 200
 	r.with("insertIntervalMillisecond", 500) // a hundred pairs at the rig's pace would keep the machine busy
 	r.config["connectTimeoutSecond"] = 2
 	r.config["settleMillisecond"] = 50
