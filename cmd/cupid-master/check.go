@@ -20,7 +20,7 @@ const checkTimeout = 30 * time.Second
 
 // check is the -check command: it tests, tells, and changes nothing.
 func check(ctx context.Context, o options, stdout io.Writer) error {
-	s, err := load(ctx, o)
+	s, err := load(o)
 	if err != nil {
 		return err
 	}
@@ -96,10 +96,49 @@ func (s *setup) checkDatabases(ctx context.Context) (boot.Report, error) {
 		_ = child.Signal(os.Kill)
 	}
 	<-child.Done()
+	if stranger, ok := errors.AsType[*strangerError](err); ok && ctx.Err() == nil {
+		// What the binary is and says of itself tells the person more.
+		if _, err := s.worker.Probe(ctx, ipc.ProtocolVersion); err != nil {
+			return r, &setupError{err}
+		}
+		err = stranger
+	}
 	if err != nil && said.Len() > 0 {
 		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String()))
 	}
 	return r, err
+}
+
+// helloTimeout is how long a check worker may take to say hello: as long as the pool
+// gives a worker to be ready, since a machine may be that busy.
+const helloTimeout = 15 * time.Second
+
+// strangerError is a worker binary that did not say the right hello.
+type strangerError struct{ err error }
+
+func (e *strangerError) Error() string { return "check: wait for hello: " + e.err.Error() }
+func (e *strangerError) Unwrap() error { return e.err }
+
+// greet waits for the check worker's hello, before it is told anything.
+func greet(conn *ipc.Conn) error {
+	var hello ipc.Hello
+	err := conn.SetReceiveDeadline(time.Now().Add(helloTimeout))
+	if err == nil {
+		var env ipc.Envelope
+		if env, err = conn.Receive(); err == nil {
+			err = ipc.Decode(env.Body, &hello)
+		}
+	}
+	if err == nil && hello.Protocol != ipc.ProtocolVersion {
+		err = fmt.Errorf("it speaks protocol %d and this master protocol %d", hello.Protocol, ipc.ProtocolVersion)
+	}
+	if err == nil {
+		err = conn.SetReceiveDeadline(time.Time{})
+	}
+	if err != nil {
+		return &strangerError{err}
+	}
+	return nil
 }
 
 // talk welcomes the check worker and waits for its report.
@@ -111,8 +150,8 @@ func (s *setup) talk(ctx context.Context, conn *ipc.Conn) (boot.Report, error) {
 			_ = conn.Close()
 		}
 	}()
-	if _, err := conn.Receive(); err != nil { // the hello; the probe has seen the version
-		return r, fmt.Errorf("check: %w", err)
+	if err := greet(conn); err != nil {
+		return r, err
 	}
 	env, err := ipc.NewEnvelope(ipc.TypeWelcome, 0, ipc.Welcome{Role: boot.RoleCheck, Title: "cupid: check", Config: s.orders})
 	if err != nil {

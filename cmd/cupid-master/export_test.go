@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"time"
+
+	"github.com/masixun71/cupid/pkg/process"
+	"github.com/masixun71/cupid/pkg/supervisor"
 )
 
 // What is shown and written, for the tests.
@@ -57,3 +61,21 @@ func Outcome(pairs []Pair) (int, string) {
 	}
 	return exitCode(err), err.Error()
 }
+
+// Early are workers that are started early.
+type Early = early
+
+// StartEarly starts the workers of n slots, which count as that old already.
+func StartEarly(ctx context.Context, n int, age time.Duration, start func(context.Context, supervisor.Order) (*process.Child, error)) *Early {
+	e := startEarly(ctx, n, start)
+	e.began = e.began.Add(-age)
+	return e
+}
+
+// Take hands over a worker.
+func (e *early) Take(ctx context.Context, slot int, generation uint64) *process.Child {
+	return e.take(ctx, supervisor.Order{Slot: slot, Generation: generation})
+}
+
+// Discard ends the rest.
+func (e *early) Discard() { e.discard() }

@@ -79,7 +79,7 @@ func (m *master) reload(ctx context.Context) error {
 }
 
 func (m *master) tryReload(ctx context.Context) error {
-	next, err := load(ctx, m.options)
+	next, err := load(m.options)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ type master struct {
 	since   time.Time
 	pool    *supervisor.Pool
 	router  *router.Router
-	once    *once // nil: it runs until it is stopped
+	once    *once  // nil: it runs until it is stopped
+	early   *early // nil without once
 	log     zerolog.Logger
 	logs    *logfile.File
 	reloads reloads
@@ -45,7 +46,9 @@ type master struct {
 
 // serve runs in the foreground until a signal or the stop command.
 func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
-	_ = process.Retitle("cupid: master") // only for the eye; returns when done, or when it cannot be
+	if !o.once { // what its arguments say of such a run is worth more than a title, which takes a second start
+		_ = process.Retitle("cupid: master") // only for the eye; returns when done, or when it cannot be
+	}
 	_ = process.SetTitle("cupid: master")
 	process.TolerateBrokenOutput()
 	// Signals are taken from here on: one that comes during the start is not lost.
@@ -77,7 +80,7 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 
 // start takes the locks, checks, and runs the pool until ctx is done.
 func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started chan struct{}) error {
-	s, err := load(ctx, m.options)
+	s, err := load(m.options)
 	if err != nil {
 		return err
 	}
@@ -94,6 +97,12 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started ch
 		return err
 	}
 	defer func() { _ = m.logs.Close() }()
+	if m.once != nil {
+		m.early = startEarly(ctx, s.config.WorkerNumber, func(ctx context.Context, order supervisor.Order) (*process.Child, error) {
+			return m.spawn(ctx, s, order)
+		})
+		defer m.early.discard()
+	}
 	if err := s.preflight(ctx, m.warn); err != nil {
 		return err
 	}
@@ -202,21 +211,29 @@ func (m *master) current(first *setup) *setup {
 	return m.setup
 }
 
-// starter starts the worker processes of a setup.
+// starter gives the pool the worker processes of a setup.
 func (m *master) starter(s *setup) supervisor.Starter {
 	return supervisor.StarterFunc(func(ctx context.Context, order supervisor.Order) (supervisor.Child, error) {
-		log := m.log.With().Int("slot", order.Slot).Str("worker", order.Role).Logger()
-		child, err := process.Start(ctx, process.Command{
-			Binary: s.worker, Title: order.Title, LockPath: boot.SlotLock(s.stateDir, order.Slot),
-			Env: []string{
-				fmt.Sprintf("%s=%d", ipc.EnvSlot, order.Slot), fmt.Sprintf("%s=%d", ipc.EnvGeneration, order.Generation),
-			},
-			Output: func(line string) { log.Warn().Str("line", line).Msg("worker said") },
-		})
+		if child := m.early.take(ctx, order); child != nil {
+			return child, nil
+		}
+		child, err := m.spawn(ctx, s, order)
 		if err != nil {
 			return nil, err
 		}
 		return child, nil
+	})
+}
+
+// spawn starts one worker process of a setup.
+func (m *master) spawn(ctx context.Context, s *setup, order supervisor.Order) (*process.Child, error) {
+	log := m.log.With().Int("slot", order.Slot).Str("worker", order.Role).Logger()
+	return process.Start(ctx, process.Command{
+		Binary: s.worker, Title: order.Title, LockPath: boot.SlotLock(s.stateDir, order.Slot),
+		Env: []string{
+			fmt.Sprintf("%s=%d", ipc.EnvSlot, order.Slot), fmt.Sprintf("%s=%d", ipc.EnvGeneration, order.Generation),
+		},
+		Output: func(line string) { log.Warn().Str("line", line).Msg("worker said") },
 	})
 }
 

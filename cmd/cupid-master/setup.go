@@ -1,23 +1,17 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
-	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/boot"
 	"github.com/masixun71/cupid/pkg/config"
 	"github.com/masixun71/cupid/pkg/process"
 )
-
-// probeTimeout is how long the worker binary may take to say its version.
-const probeTimeout = 5 * time.Second
 
 // setup is a configuration that has been read, and everything that follows from it.
 type setup struct {
@@ -31,9 +25,9 @@ type setup struct {
 	unreachable []string
 }
 
-// load reads the configuration and opens the worker binary, which close gives up.
-// Nothing is started and nothing changed.
-func load(ctx context.Context, o options) (_ *setup, err error) {
+// load reads the configuration and opens the worker binary, which close gives up. The
+// check of the databases sees its version. Nothing is started and nothing changed.
+func load(o options) (_ *setup, err error) {
 	text, err := os.ReadFile(o.config)
 	if err != nil {
 		return nil, &setupError{fmt.Errorf("read configuration: %w", err)}
@@ -59,11 +53,6 @@ func load(ctx context.Context, o options) (_ *setup, err error) {
 			s.close()
 		}
 	}()
-	probing, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	if _, err := s.worker.Probe(probing, ipc.ProtocolVersion); err != nil {
-		return nil, &setupError{err}
-	}
 	wire, err := c.EncodeWire()
 	if err != nil {
 		return nil, err
