@@ -97,7 +97,7 @@ func (w *world) chunks(ctx context.Context, s schema, bounds []bound, connection
 	for i := range len(bounds) + 1 {
 		where, args := s.between(bounds, i)
 		for side, database := range []string{w.srcName, w.desName} {
-			jobs <- job{side, "SELECT COUNT(*), " + s.cupid + " FROM " + database + "." + s.table + where, args}
+			jobs <- job{side, "SELECT COUNT(*), " + s.checksum(w.mysql) + " FROM " + database + "." + s.table + where, args}
 		}
 	}
 	close(jobs)

@@ -44,7 +44,7 @@ func (w *world) sweep(ctx context.Context, s schema, c sweepCase, planted map[st
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return out, err
 	}
-	before, err := cpuOf(w.server.Pid())
+	before, err := w.serverCPU()
 	if err != nil {
 		return out, err
 	}
@@ -68,7 +68,7 @@ func (w *world) sweep(ctx context.Context, s schema, c sweepCase, planted map[st
 	}
 	// With the processes that it has waited for: getrusage(2).
 	out.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	after, err := cpuOf(w.server.Pid())
+	after, err := w.serverCPU()
 	if err != nil {
 		return out, err
 	}

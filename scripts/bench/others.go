@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +11,12 @@ import (
 
 // others measures pt-table-sync on the same tables, once, where it is installed.
 func (w *world) others(ctx context.Context, s schema, unit time.Duration) []line {
-	const program = "pt-table-sync"
-	if _, err := exec.LookPath(program); err != nil {
-		w.progress(program + " is not installed and not measured")
+	private := w.private()
+	if private == nil {
+		return nil // its login would stand in an argument list
+	}
+	if _, err := exec.LookPath(w.pt); err != nil {
+		w.progress(w.pt + " is not installed and not measured")
 		return nil
 	}
 	var lines []line
@@ -23,18 +27,20 @@ func (w *world) others(ctx context.Context, s schema, unit time.Duration) []line
 		}
 		copies[c.copy] = true
 		side := func(database, table string) string {
-			return fmt.Sprintf("S=%s,u=root,D=%s,t=%s,A=utf8mb4", w.server.Socket(), database, table)
+			return fmt.Sprintf("S=%s,u=root,D=%s,t=%s,A=utf8mb4", private.Socket(), database, table)
 		}
-		cmd := exec.CommandContext(ctx, program, "--print", "--no-check-triggers", side(w.srcName, s.table), side(w.desName, c.copy))
+		cmd := exec.CommandContext(ctx, w.pt, "--print", "--no-check-triggers", side(w.srcName, s.table), side(w.desName, c.copy))
+		var complaint bytes.Buffer
+		cmd.Stderr = &complaint
 		start := time.Now()
 		err := cmd.Run()
 		if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() != 2) { // 2: tables differed
-			w.progress(fmt.Sprintf("%s: %v", program, err))
+			w.progress(fmt.Sprintf("%s: %v: %s", w.pt, err, complaint.Bytes()))
 			continue
 		}
 		var r rounds
 		r.add(outcome{took: time.Since(start)}, unit)
-		lines = append(lines, bareLine(program+" --print, "+c.copy, s.table, w.rows/s.part, r))
+		lines = append(lines, w.bareLine("pt-table-sync --print, "+c.copy, s, r))
 	}
 	return lines
 }

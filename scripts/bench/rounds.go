@@ -74,27 +74,30 @@ func (w *world) sweepAll(ctx context.Context, s schema) ([]line, error) {
 			cases[i].add(o, u)
 		}
 	}
-	rows := w.rows / s.part
 	lines := []line{
-		bareLine("one bare query a side: the unit", s.table, rows, unit),
-		bareLine("bare chunk queries, 1 connection", s.table, rows, one),
-		bareLine("bare chunk queries, 2 connections: the limit", s.table, rows, two),
+		w.bareLine("one bare query a side: the unit", s, unit),
+		w.bareLine("bare chunk queries, 1 connection", s, one),
+		w.bareLine("bare chunk queries, 2 connections: the limit", s, two),
 	}
 	for i, c := range s.cases {
-		lines = append(lines, caseLine(c, s.table, rows, cases[i]))
+		lines = append(lines, w.caseLine(c, s, cases[i]))
 	}
 	return append(lines, w.others(ctx, s, unit[len(unit)-1].took)...), nil
 }
 
-func bareLine(what, table string, rows int, r rounds) line {
+func (w *world) bareLine(what string, s schema, r rounds) line {
+	rows, table := w.rows/s.part, s.table
+	if w.mysql {
+		table = "mysql: " + table
+	}
 	took := median(r, func(o outcome) float64 { return o.took.Seconds() })
 	return line{cells: []string{
 		what, fmt.Sprintf("%s %s", table, thousands(float64(rows))), fmt.Sprintf("%.2f", took), fmt.Sprintf("%.2f", r.ratio()), thousands(float64(rows) / took),
 	}}
 }
 
-func caseLine(c sweepCase, table string, rows int, r rounds) line {
-	l := bareLine(c.name, table, rows, r)
+func (w *world) caseLine(c sweepCase, s schema, r rounds) line {
+	l := w.bareLine(c.name, s, r)
 	cpu := median(r, func(o outcome) float64 { return o.cpu.Seconds() })
 	server := median(r, func(o outcome) float64 { return o.server.Seconds() })
 	most := int64(0)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ const (
 	bufferPerRow, leastBuffer, mostBuffer = 2500, 512 << 20, 8 << 30
 	// chunkRows is the size of the bare chunk queries' chunks.
 	chunkRows = 5000
+	// leastGrowth is where -growth begins.
+	leastGrowth = 100_000
 	// settleMillisecond is the part of a run that waits before it looks at a divergence
 	// once more. The default of a second is for tables that are written to.
 	settleMillisecond = 100
@@ -23,7 +26,8 @@ const (
 
 // sweepSettings are those of the command that measures whole sweeps.
 type sweepSettings struct {
-	growth, huge bool
+	growth bool
+	pt     string // the program pt-table-sync
 }
 
 // sweeps has units: one bare checksum query over each side, one after the other, measured
@@ -31,8 +35,8 @@ type sweepSettings struct {
 var sweeps = command{
 	name: "sweep", rows: 1_000_000, only: "take only measurements with this text in their name",
 	flags: func(flags *flag.FlagSet, s *settings) {
-		flags.BoolVar(&s.growth, "growth", false, "measure how the time grows with the rows, and nothing else")
-		flags.BoolVar(&s.huge, "huge", false, "with -growth: up to ten million rows")
+		flags.BoolVar(&s.growth, "growth", false, "measure how the time grows, from a hundred thousand rows by tens to -rows, and nothing else")
+		flags.StringVar(&s.pt, "pt", "pt-table-sync", "the program pt-table-sync, which is measured where it is installed")
 	},
 	valid: func(s settings) error {
 		if s.rows < minRows {
@@ -50,12 +54,9 @@ func measureSweeps(ctx context.Context, s settings, progress func(string)) ([]li
 	if !s.growth {
 		return sized(ctx, s, progress, userSchema, wideSchema)
 	}
-	sizes := []int{100_000, 1_000_000}
-	if s.huge {
-		sizes = append(sizes, 10_000_000)
-	}
 	var lines []line
-	for _, s.rows = range sizes {
+	most := s.rows
+	for s.rows = min(leastGrowth, most); s.rows <= most; s.rows *= 10 {
 		more, err := sized(ctx, s, progress, growthSchema)
 		lines = append(lines, more...)
 		if err != nil {
@@ -65,7 +66,8 @@ func measureSweeps(ctx context.Context, s settings, progress func(string)) ([]li
 	return lines, nil
 }
 
-// sized measures schemas with one number of rows, on a server of their own.
+// sized measures schemas with one number of rows, on a server of their own, and on the
+// MySQL that mysqlEnv names.
 func sized(ctx context.Context, s settings, progress func(string), schemas ...schema) (lines []line, err error) {
 	w, err := newWorld(ctx, s, progress,
 		"--innodb-buffer-pool-size="+strconv.Itoa(min(max(s.rows*bufferPerRow, leastBuffer), mostBuffer)),
@@ -73,6 +75,30 @@ func sized(ctx context.Context, s settings, progress func(string), schemas ...sc
 	if err != nil {
 		return nil, err
 	}
+	if lines, err = w.sweepSchemas(ctx, schemas); err != nil {
+		return lines, err
+	}
+	dsn := os.Getenv(mysqlEnv)
+	if dsn == "" {
+		return lines, nil
+	}
+	progress("the same on the server of " + mysqlEnv)
+	other, err := openNamed(dsn)
+	if err != nil {
+		return lines, err
+	}
+	if w, err = newWorldOn(ctx, &world{settings: s, progress: progress, server: other, mysql: true}); err != nil {
+		return lines, err
+	}
+	if err := w.fillNumbers(ctx, s.rows+s.rows/10_000); err != nil {
+		return lines, errors.Join(err, w.close())
+	}
+	more, err := w.sweepSchemas(ctx, schemas)
+	return append(lines, more...), err
+}
+
+// sweepSchemas measures schemas and ends the world.
+func (w *world) sweepSchemas(ctx context.Context, schemas []schema) (lines []line, err error) {
 	defer func() { err = errors.Join(err, w.close()) }()
 	for _, one := range schemas {
 		more, err := w.sweepAll(ctx, one)
@@ -102,15 +128,18 @@ func (w *world) fill(ctx context.Context, s schema) error {
 
 // calm waits until the server has cleaned up behind the statements that filled it.
 func (w *world) calm(ctx context.Context) error {
+	if w.private() == nil {
+		return nil
+	}
 	for range 60 {
-		before, err := cpuOf(w.server.Pid())
+		before, err := w.serverCPU()
 		if err != nil {
 			return err
 		}
 		if err := sleep(ctx, time.Second); err != nil {
 			return err
 		}
-		after, err := cpuOf(w.server.Pid())
+		after, err := w.serverCPU()
 		if err != nil {
 			return err
 		}

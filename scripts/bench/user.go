@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -34,7 +36,26 @@ const userRows = `SELECT seq, 1000000000 + (seq * 7368787) % 1000000007,
 	FROM seq_1_to_{last}`
 
 // in puts the names of the databases and numbers into a text: {src} and {des}, {rows}, and
-// {last}, the last id.
+// {last}, the last id. MySQL has no tables of numbers, MD5 or SHA1.
 func (w *world) in(text string, rows, last int) string {
+	if w.mysql {
+		text = strings.NewReplacer(
+			"seq_1_to_{last}", "(SELECT seq FROM {src}.numbers WHERE seq <= {last}) AS numbered",
+			"MD5(seq)", "LEFT(SHA2(seq, 256), 32)", "SHA1(seq)", "LEFT(SHA2(seq, 256), 40)").Replace(text)
+	}
 	return strings.NewReplacer("{src}", w.srcName, "{des}", w.desName, "{rows}", strconv.Itoa(rows), "{last}", strconv.Itoa(last)).Replace(text)
+}
+
+// fillNumbers makes the table of numbers that takes the place of MariaDB's.
+func (w *world) fillNumbers(ctx context.Context, last int) error {
+	texts := []string{"CREATE TABLE IF NOT EXISTS {src}.numbers (seq BIGINT PRIMARY KEY)", "INSERT IGNORE INTO {src}.numbers VALUES (1)"}
+	for n := 1; n < last; n *= 2 {
+		texts = append(texts, fmt.Sprintf("INSERT IGNORE INTO {src}.numbers SELECT seq + %d FROM {src}.numbers WHERE seq + %d <= {last}", n, n))
+	}
+	for _, text := range texts {
+		if err := w.execute(ctx, w.in(text, 0, last)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

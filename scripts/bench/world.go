@@ -15,11 +15,12 @@ import (
 	"github.com/masixun71/cupid/pkg/mariadb"
 )
 
-// world is the private server with the two databases, and a directory for cupid's files.
+// world is a server with two databases, and a directory for cupid's files.
 type world struct {
 	settings
 	progress func(string)
-	server   *mariadb.Server
+	server   server
+	mysql    bool // the server is a named MySQL
 	dir      string
 	runs     int // of cupid
 	// src and des are connections to the two databases, source and destination.
@@ -27,19 +28,25 @@ type world struct {
 	srcName, desName string
 }
 
-// newWorld starts a server with arguments of its own and makes two empty databases.
-func newWorld(ctx context.Context, s settings, progress func(string), args ...string) (_ *world, err error) {
-	w := &world{settings: s, progress: progress}
+// newWorld starts a private server with arguments of its own and makes two empty
+// databases.
+func newWorld(ctx context.Context, s settings, progress func(string), args ...string) (*world, error) {
+	progress("starting a private MariaDB")
+	server, err := mariadb.Start(ctx, mariadb.Options{Args: args, Progress: progress})
+	if err != nil {
+		return nil, err
+	}
+	return newWorldOn(ctx, &world{settings: s, progress: progress, server: server})
+}
+
+// newWorldOn makes the databases of a world that has its server.
+func newWorldOn(ctx context.Context, w *world) (_ *world, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
 		}
 	}()
 	if w.dir, err = os.MkdirTemp("", "cupid-bench-"); err != nil {
-		return nil, err
-	}
-	progress("starting a private MariaDB")
-	if w.server, err = mariadb.Start(ctx, mariadb.Options{Args: args, Progress: progress}); err != nil {
 		return nil, err
 	}
 	if w.src, w.srcName, err = w.database(ctx); err != nil {
