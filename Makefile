@@ -12,9 +12,13 @@ RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
 # Modules beside the main one, with heavier dependencies.
 MODULES := scripts/schema
 FUZZTIME ?= 10s
+# Of make chaos; a seed of 0 is a random one.
+SEED ?= 0
+MINUTES ?= 3
+CHAOS := $(CACHE)/chaos
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race power fuzz bench bench-sweep check-the-checks e2e lint vuln fmt schema check clean
+.PHONY: help build demo test race power fuzz bench bench-sweep chaos chaos-build chaos-control check-the-checks e2e lint vuln fmt schema check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +54,18 @@ bench: build ## measure, each against a limit in the same run
 
 bench-sweep: build ## measure whole sweeps of a million rows, against the bare queries in the same run
 	scripts/bench-sweep.sh
+
+# With the points at which a test may have a process die; released binaries have none (pkg/failpoint).
+chaos-build:
+	@mkdir -p $(CHAOS)
+	@CGO_ENABLED=0 go build -tags failpoint -ldflags '$(LDFLAGS)' -o $(CHAOS)/ ./cmd/...
+	@go build -o $(CHAOS)/chaos ./scripts/chaos
+
+chaos: chaos-build ## kill and spoil everything for MINUTES (3) and hold cupid to its promises; SEED does the same things again
+	@$(CHAOS)/chaos -bin $(CHAOS) -seed $(SEED) -minutes $(MINUTES)
+
+chaos-control: chaos-build ## the same with the algorithm of the PHP original, which has to break the promises
+	@$(CHAOS)/chaos -original -seed $(SEED) -minutes $(MINUTES); test $$? -eq 1
 
 lint: $(GOLANGCI) ## run the linters
 	$(GOLANGCI) run ./...

@@ -20,6 +20,7 @@ type figures struct {
 
 	kinds  map[string]*plantCount
 	heal   []time.Duration // of what was healed by a callback
+	slow   string          // what took longest of it
 	repeat int             // calls that were repeated
 	flight int             // calls that were in flight when the callback worker died
 	deaths int             // of the callback worker
@@ -54,6 +55,9 @@ func (f *figures) plants() *found {
 				lost.add("%s %d, %s at %s, called back %d times since", t.name, p.item.number, p.kind, clock(p.at), len(since(called[p.item], p.at)))
 			case o.by == repairing:
 				n.delivered++
+				if took := o.healed.Sub(p.at); len(f.heal) == 0 || took > slices.Max(f.heal) {
+					f.slow = fmt.Sprintf("%s %d, %s at %s, called back %d times since", t.name, p.item.number, p.kind, clock(p.at), len(since(called[p.item], p.at)))
+				}
 				f.heal = append(f.heal, o.healed.Sub(p.at))
 			default:
 				n.overtaken++
@@ -100,7 +104,7 @@ func (f *figures) repeats() (*found, error) {
 	for _, s := range starts[min(1, len(starts)):] {
 		death := f.death(s)
 		for _, c := range f.calls {
-			if c.start.Before(death) && c.end.After(death.Add(-flightTime)) {
+			if c.start.Before(death) && c.end.After(death.Add(-time.Second)) {
 				f.flight++
 			}
 		}
@@ -169,6 +173,7 @@ func (f *figures) print() {
 		f.say("             %-18s %7d %9d %9d %5d", kind, n.planted, n.delivered, n.overtaken, n.lost)
 	}
 	f.say("healed       by callback, since the planting: %s", spread(f.heal))
+	f.say("             longest: %s", f.slow)
 	did := map[string]int{}
 	for _, c := range f.calls {
 		did[string(c.did)]++
@@ -191,7 +196,7 @@ func (f *figures) print() {
 	}
 	f.say("recovery     until all workers were ready again: %s", spread(recovered))
 	if !f.original {
-		f.say("repeated     %d calls; %d were in flight at the %d deaths of the callback worker", f.repeat, f.flight, f.deaths)
+		f.say("repeated     %d calls; %d were in flight, or answered within a second, at the %d deaths of the callback worker", f.repeat, f.flight, f.deaths)
 	}
 	for _, g := range f.grown {
 		f.say("%-12s %d files, %d threads, %d goroutines; old %d, %d, %d, %d zombies", g.name, g.young.files, g.young.threads, g.young.routines,

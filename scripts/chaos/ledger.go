@@ -133,10 +133,11 @@ type plant struct {
 type outcome struct {
 	real   bool      // there was a divergence at all
 	healed time.Time // zero: never
-	by     who       // who made both sides equal
+	by     who       // who healed it
 }
 
-// outcome follows both sides from the planting on.
+// outcome follows both sides from the planting on. It is healed when they are equal, and when the copy has a version
+// that the source got after it: the sides of a hot row are never equal.
 func (p plant) outcome() outcome {
 	p.item.mu.Lock()
 	defer p.item.mu.Unlock()
@@ -154,6 +155,7 @@ func (p plant) outcome() outcome {
 	slices.SortStableFunc(steps, func(a, b step) int { return a.end.Compare(b.end) })
 	var src, des value
 	var o outcome
+	newer := map[value]bool{}
 	for _, s := range steps {
 		if s.end.After(p.at) && !o.real {
 			if o.real = src != des; !o.real {
@@ -164,8 +166,9 @@ func (p plant) outcome() outcome {
 			des = s.value
 		} else {
 			src = s.value
+			newer[src] = src.there && s.end.After(p.at)
 		}
-		if s.end.After(p.at) && src == des {
+		if s.end.After(p.at) && (src == des || s.copy && newer[des]) {
 			o.healed, o.by = s.end, s.by
 			return o
 		}
