@@ -11,6 +11,7 @@ import (
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/config"
+	"github.com/masixun71/cupid/pkg/failpoint"
 	"github.com/masixun71/cupid/pkg/router"
 	"github.com/masixun71/cupid/pkg/row"
 	"github.com/masixun71/cupid/pkg/table"
@@ -85,6 +86,12 @@ func (p *pair) ReportValue(b *row.Batch, i, column int) *string {
 		text = fmt.Sprintf("0x%X", value)
 	}
 	return &text
+}
+
+// ReadDestination reads the destination rows of keys.
+func (p *pair) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error) {
+	failpoint.Reach("destination") // the other side is read, or is read next
+	return p.Pair.ReadDestination(ctx, keys)
 }
 
 // ReadFull reads whole source rows.

@@ -31,8 +31,8 @@ const (
 // points are the named points of each role, as pkg/failpoint has them.
 var points = map[string][]string{
 	"manager":  {"start", "step", "offering", "done", "renaming", "renamed"},
-	"callback": {"start", "step", "stored", "posting", "posted", "applying", "applied"},
-	"task":     {"start", "step", "taken", "found", "acknowledged", "done", "renaming", "renamed"},
+	"callback": {"start", "step", "stored", "destination", "posting", "posted", "applying", "applied"},
+	"task":     {"start", "step", "taken", "destination", "found", "acknowledged", "done", "renaming", "renamed"},
 	"master":   {"start", "ready", "gone", "route-want", "route-chunk", "route-done", "route-events", "route-events-ack"},
 }
 
@@ -101,6 +101,9 @@ func (h *hand) choose(masterToo bool) kill {
 	case h.dice.IntN(2) == 0 || strings.HasPrefix(k.what, "exit"):
 		k.role, _, _ = strings.Cut(k.role, " ")
 		k.point = points[k.role][h.dice.IntN(len(points[k.role]))]
+		if k.point == "destination" {
+			k.what = "STOP" // one side is read, and the other is another when the process goes on
+		}
 	}
 	return k
 }

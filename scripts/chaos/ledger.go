@@ -182,7 +182,8 @@ type table struct {
 	name string
 	// swept tables have deletes, orphans, and changes that only a sweep sees.
 	swept bool
-	hot   []*item
+	// hot and warm rows are changed all the time.
+	hot, warm []*item
 
 	mu     sync.Mutex // guards all below
 	items  map[int64]*item

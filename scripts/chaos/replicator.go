@@ -262,7 +262,7 @@ func (r *replicator) rot(ctx context.Context, chance *rand.Rand) error {
 			}
 			continue
 		}
-		if _, des := i.now(); !des.there || i.calm || i.number <= hotCount || i.number >= extraFrom {
+		if _, des := i.now(); !des.there || i.calm || i.number <= busyCount || i.number >= extraFrom {
 			continue
 		}
 		if chance.IntN(2) == 0 {

@@ -151,7 +151,7 @@ func (r *runner) disturb(ctx context.Context) error {
 		replicators = append(replicators, rep)
 		part(&copying, "replicator", func() error { return rep.run(ctx) })
 		for name, run := range map[string]func(*writer, context.Context) error{
-			"short": (*writer).short, "hot": (*writer).heat, "long 1": (*writer).long, "long 2": (*writer).long,
+			"short": (*writer).short, "hot": (*writer).heat, "warm": (*writer).warm, "long 1": (*writer).long, "long 2": (*writer).long,
 		} {
 			w := &writer{world: r.world, table: t, replicator: rep, dice: dice(r.seed, name+t.name), counts: &writerCounts{}}
 			r.writers = append(r.writers, w.counts)

@@ -19,8 +19,10 @@ import (
 const (
 	// rowCount is how many rows each table has at first, equal on both sides.
 	rowCount = 1500
-	// hotCount is how many of them change ten times a second.
-	hotCount = 3
+	// hotCount is how many of them change ten times a second, and warmCount how many about once a settle time; they have
+	// the first numbers.
+	hotCount, warmCount = 3, 12
+	busyCount           = hotCount + warmCount
 	// extraFrom is where the numbers of rows begin that only the copy has ever had.
 	extraFrom = 1_000_000_000
 
@@ -85,7 +87,7 @@ func (w *world) fill(ctx context.Context) error {
 			v := value{there: true, name: fmt.Sprint("seed ", n+1), balance: "0.0000"}
 			t.add(newItem(n+1, v, v))
 		}
-		t.hot = t.list[:hotCount]
+		t.hot, t.warm = t.list[:hotCount], t.list[hotCount:busyCount]
 	}
 	for _, s := range statements {
 		if _, err := w.db.ExecContext(ctx, s); err != nil {

@@ -60,16 +60,17 @@ func (w *writer) short(ctx context.Context) error {
 }
 
 // heat changes the hot rows all the time.
-func (w *writer) heat(ctx context.Context) error {
-	tick := time.NewTicker(hotEvery / hotCount)
-	defer tick.Stop()
-	for n := 0; ; n++ {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		i := w.table.hot[n%hotCount]
+func (w *writer) heat(ctx context.Context) error { return w.keepChanging(ctx, w.table.hot, hotEvery) }
+
+// warm changes the warm rows about once a settle time: as seldom as a look at them, or a little more or less often.
+func (w *writer) warm(ctx context.Context) error {
+	return w.keepChanging(ctx, w.table.warm, settle*9/10)
+}
+
+// keepChanging changes each of some rows every so often, one after the other.
+func (w *writer) keepChanging(ctx context.Context, rows []*item, every time.Duration) error {
+	for n := 0; pause(ctx, between(w.dice, 0, 2*every/time.Duration(len(rows)))); n++ {
+		i := rows[n%len(rows)]
 		i.writing.Lock()
 		begin, v := time.Now(), w.version(w.dice)
 		if err := w.update(w.db, i, v); err != nil {
@@ -77,6 +78,7 @@ func (w *writer) heat(ctx context.Context) error {
 		}
 		w.commit([]written{{item: i, value: v}}, begin)
 	}
+	return nil
 }
 
 // long runs one long transaction after the other until ctx is done; the last one is then ended at once.
@@ -147,7 +149,7 @@ func (w *writer) change(db execer, how string) (written, error) {
 		if !i.writing.TryLock() {
 			continue
 		}
-		if src, _ := i.now(); !src.there || i.number <= hotCount || i.number >= extraFrom {
+		if src, _ := i.now(); !src.there || i.number <= busyCount || i.number >= extraFrom {
 			// A row that was deleted comes back, once nobody remembers it.
 			if i.number < extraFrom && !src.there && i.rests(4*settle) {
 				return w.insertAs(db, i, false)
