@@ -108,8 +108,10 @@ func (g grown) broken() []string {
 		what              string
 		young, old, slack int
 	}{
-		{"file descriptors", g.young.files, g.old.files, slackFiles}, {"threads", g.young.threads, g.old.threads, slackThreads},
-		{"goroutines", g.young.routines, g.old.routines, slackRoutines}, {"zombies", 0, g.old.zombies, 0},
+		{"file descriptors", g.young.files, g.old.files, slackFiles},
+		{"threads", g.young.threads, g.old.threads, slackThreads},
+		{"goroutines", g.young.routines, g.old.routines, slackRoutines},
+		{"zombies", 0, g.old.zombies, 0},
 	} {
 		if n.old > n.young+n.slack {
 			all = append(all, fmt.Sprintf("grown: the %s has %d %s, and had %d when it was young", g.name, n.old, n.what, n.young))

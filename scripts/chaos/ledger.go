@@ -223,12 +223,6 @@ func (t *table) any(r *rand.Rand) *item {
 	return t.list[r.IntN(len(t.list))]
 }
 
-func (t *table) all() []*item {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.list)
-}
-
 func (t *table) planted(kind string, i *item, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

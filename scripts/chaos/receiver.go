@@ -191,19 +191,20 @@ func (r *receiver) read(req *http.Request) (call, error) {
 	return c, nil
 }
 
-// act does what was drawn.
+// act does what was drawn, and goes on with it when the caller has died meanwhile.
 func (r *receiver) act(w http.ResponseWriter, req *http.Request, c *call) {
+	ctx := context.WithoutCancel(req.Context())
 	switch c.did {
 	case slowly:
 		r.mu.Lock()
 		wait := between(r.dice, callTimeout/10, callTimeout*6/5) // some take longer than cupid waits
 		r.mu.Unlock()
-		pause(context.Background(), wait)
-		r.repair(c)
+		pause(ctx, wait)
+		r.repair(ctx, c)
 	case repairs:
-		r.repair(c)
+		r.repair(ctx, c)
 	case inSecret:
-		r.repair(c)
+		r.repair(ctx, c)
 		hangUp(w)
 	case closes:
 		hangUp(w)
@@ -226,7 +227,7 @@ func (r *receiver) act(w http.ResponseWriter, req *http.Request, c *call) {
 }
 
 // repair writes what the callback says. What it answers comes after it.
-func (r *receiver) repair(c *call) {
+func (r *receiver) repair(ctx context.Context, c *call) {
 	if c.item == nil {
 		return // the verdict has it
 	}
@@ -236,7 +237,7 @@ func (r *receiver) repair(c *call) {
 	}
 	c.item.copying.Lock()
 	defer c.item.copying.Unlock()
-	if err := r.copied(context.Background(), c.table, c.item, v, repairing); err != nil {
+	if err := r.copied(ctx, c.table, c.item, v, repairing); err != nil {
 		r.failed(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 )
@@ -49,9 +50,7 @@ func job(name, socket, url string, more map[string]any) map[string]any {
 		// Longer than a transaction and a late copy of it together, so that a scan sees what happens last to the copy.
 		"update": true, "updateColumn": "update_time", "updateIntervalMillisecond": 500, "updateScanSecond": 30,
 	}
-	for k, v := range more {
-		src[k] = v
-	}
+	maps.Copy(src, more)
 	return map[string]any{
 		"name": name, "src": src,
 		"des": []any{map[string]any{

@@ -39,11 +39,8 @@ func (f *found) lines() []string {
 	if len(f.cases) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%s: %d", f.promise, len(f.cases))
-	for _, c := range f.cases[:min(shown, len(f.cases))] {
-		text += "\n      " + c
-	}
-	return []string{text}
+	some := f.cases[:min(shown, len(f.cases))]
+	return []string{fmt.Sprintf("%s: %d\n      %s", f.promise, len(f.cases), strings.Join(some, "\n      "))}
 }
 
 // verdict holds what happened against the promises, prints the figures, and returns what was broken.

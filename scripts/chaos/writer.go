@@ -50,7 +50,7 @@ type execer interface {
 func (w *writer) short(ctx context.Context) error {
 	for pause(ctx, between(w.dice, 0, 2*writeEvery)) {
 		begin := time.Now()
-		one, err := w.change(w.db, "")
+		one, err := w.change(ctx, w.db, "")
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (w *writer) keepChanging(ctx context.Context, rows []*item, every time.Dura
 		i := rows[n%len(rows)]
 		i.writing.Lock()
 		begin, v := time.Now(), w.version(w.dice)
-		if err := w.update(w.db, i, v); err != nil {
+		if err := w.update(ctx, w.db, i, v); err != nil {
 			return err
 		}
 		w.commit([]written{{item: i, value: v}}, begin)
@@ -110,7 +110,7 @@ func (w *writer) transaction(ctx context.Context, first bool) (err error) {
 		if n == 0 {
 			how = "insert" // its id is given out long before it can be seen
 		}
-		one, err := w.change(tx, how)
+		one, err := w.change(ctx, tx, how)
 		if err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
@@ -136,13 +136,14 @@ func (w *writer) transaction(ctx context.Context, first bool) (err error) {
 	return nil
 }
 
-// change executes one statement and leaves the item locked.
-func (w *writer) change(db execer, how string) (written, error) {
+// change executes one statement and leaves the item locked. A statement that is begun is not given up, for whether it
+// was executed would be unknown.
+func (w *writer) change(ctx context.Context, db execer, how string) (written, error) {
 	if how == "" {
 		how = w.choose()
 	}
 	if how == "insert" {
-		return w.insert(db)
+		return w.insert(ctx, db)
 	}
 	for range 1000 {
 		i := w.table.any(w.dice)
@@ -152,20 +153,20 @@ func (w *writer) change(db execer, how string) (written, error) {
 		if src, _ := i.now(); !src.there || i.number <= busyCount || i.number >= extraFrom {
 			// A row that was deleted comes back, once nobody remembers it.
 			if i.number < extraFrom && !src.there && i.rests(4*settle) {
-				return w.insertAs(db, i, false)
+				return w.insertAs(ctx, db, i, false)
 			}
 			i.writing.Unlock()
 			continue
 		}
 		if how == "delete" {
 			w.counts.deletes++
-			_, err := db.ExecContext(context.Background(), "DELETE FROM origin."+w.table.name+" WHERE number = ?", i.number)
+			_, err := db.ExecContext(context.WithoutCancel(ctx), "DELETE FROM origin."+w.table.name+" WHERE number = ?", i.number)
 			return written{item: i}, err
 		}
 		v := w.version(w.dice)
-		return written{item: i, value: v}, w.update(db, i, v)
+		return written{item: i, value: v}, w.update(ctx, db, i, v)
 	}
-	return w.insert(db)
+	return w.insert(ctx, db)
 }
 
 func (w *writer) choose() string {
@@ -178,27 +179,27 @@ func (w *writer) choose() string {
 	return "update"
 }
 
-func (w *writer) insert(db execer) (written, error) {
+func (w *writer) insert(ctx context.Context, db execer) (written, error) {
 	i := newItem(w.table.number(w.dice.IntN(2) == 0), value{}, value{})
 	i.writing.Lock()
-	return w.insertAs(db, i, true)
+	return w.insertAs(ctx, db, i, true)
 }
 
-func (w *writer) insertAs(db execer, i *item, fresh bool) (written, error) {
+func (w *writer) insertAs(ctx context.Context, db execer, i *item, fresh bool) (written, error) {
 	w.counts.inserts++
 	v := w.version(w.dice)
-	_, err := db.ExecContext(context.Background(), "INSERT INTO origin."+w.table.name+" (number, name, balance) VALUES (?, ?, ?)", i.number, v.name, v.balance)
+	_, err := db.ExecContext(context.WithoutCancel(ctx), "INSERT INTO origin."+w.table.name+" (number, name, balance) VALUES (?, ?, ?)", i.number, v.name, v.balance)
 	return written{item: i, value: v, fresh: fresh}, err
 }
 
 // update changes a row. In swept tables it does so, now and then, without its update time.
-func (w *writer) update(db execer, i *item, v value) error {
+func (w *writer) update(ctx context.Context, db execer, i *item, v value) error {
 	w.counts.updates++
 	hidden := ""
 	if w.table.swept && w.dice.IntN(5) == 0 {
 		hidden = ", update_time = update_time"
 	}
-	_, err := db.ExecContext(context.Background(), "UPDATE origin."+w.table.name+" SET name = ?, balance = ?"+hidden+" WHERE number = ?", v.name, v.balance, i.number)
+	_, err := db.ExecContext(context.WithoutCancel(ctx), "UPDATE origin."+w.table.name+" SET name = ?, balance = ?"+hidden+" WHERE number = ?", v.name, v.balance, i.number)
 	return err
 }
 
