@@ -31,6 +31,7 @@ type rig struct {
 	path     string         // of the configuration
 	config   map[string]any // as it is written
 	extra    []string       // arguments of the master
+	wrap     []string       // the command that runs the master
 	verbatim string         // the configuration, when it is not config
 	// prepare changes how the master is started. It may be nil.
 	prepare func(cmd *exec.Cmd)
@@ -155,7 +156,8 @@ func (r *rig) launch(args ...string) *run {
 	r.t.Helper()
 	r.write()
 	m := &run{t: r.t, rig: r, done: make(chan struct{}), output: &buffer{}}
-	m.cmd = exec.Command(filepath.Join(bin, "cupid-master"), append([]string{"-config", r.path}, args...)...)
+	argv := append(slices.Clone(r.wrap), filepath.Join(bin, "cupid-master"), "-config", r.path)
+	m.cmd = exec.Command(argv[0], append(argv[1:], args...)...)
 	m.cmd.Stdout, m.cmd.Stderr = m.output, m.output
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if r.prepare != nil {

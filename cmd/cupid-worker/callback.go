@@ -204,17 +204,27 @@ func (d durable) Due(ctx context.Context, pair string, now time.Time, limit int,
 	if err != nil {
 		return nil, err
 	}
+	return recordsOf(rows), nil
+}
+
+func recordsOf(rows []queue.Record) []callback.Record {
 	records := make([]callback.Record, len(rows))
 	for i, r := range rows {
 		records[i] = record(r)
 	}
-	return records, nil
+	return records
 }
 
 // Get returns one record.
 func (d durable) Get(ctx context.Context, pair, key string) (callback.Record, bool, error) {
 	r, ok, err := d.Queue.Get(ctx, pair, key)
 	return record(r), ok, err
+}
+
+// GetAll returns the records that there are of some keys.
+func (d durable) GetAll(ctx context.Context, pair string, keys []string) ([]callback.Record, error) {
+	rows, err := d.Queue.GetAll(ctx, pair, keys)
+	return recordsOf(rows), err
 }
 
 // Apply makes changes.

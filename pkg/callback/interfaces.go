@@ -38,6 +38,8 @@ type Queue interface {
 	Due(ctx context.Context, pair string, now time.Time, limit int, skip func(key string) bool) ([]Record, error)
 	// Get returns the record of one identity.
 	Get(ctx context.Context, pair, key string) (Record, bool, error)
+	// GetAll returns the records that there are of some keys of a pair, in no order.
+	GetAll(ctx context.Context, pair string, keys []string) ([]Record, error)
 	// Apply is durable when it returns. It returns the indices of changes whose
 	// record is gone or has a newer version; those were not applied.
 	Apply(ctx context.Context, changes []Change) (stale []int, err error)

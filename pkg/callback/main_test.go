@@ -301,6 +301,22 @@ func (q *memory) Get(ctx context.Context, pair, key string) (callback.Record, bo
 	return r, ok, nil
 }
 
+func (q *memory) GetAll(ctx context.Context, pair string, keys []string) ([]callback.Record, error) {
+	if err := q.begin(ctx, "get"); err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var all []callback.Record
+	for _, key := range keys {
+		if r, ok := q.records[[2]string{pair, key}]; ok {
+			r.Note = slices.Clone(r.Note)
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
 func (q *memory) Apply(ctx context.Context, changes []callback.Change) ([]int, error) {
 	if err := q.begin(ctx, "apply"); err != nil {
 		return nil, err

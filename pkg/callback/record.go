@@ -132,10 +132,9 @@ type book struct {
 func (b *book) put(ctx context.Context, events []event.Event) (fresh map[string]int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	type identity struct{ pair, key string }
 	at := make(map[identity]int, len(events))
-	fresh = map[string]int{}
 	records := make([]Record, 0, len(events))
+	notes := make([]Note, 0, len(events))
 	now := time.Now()
 	for _, e := range events {
 		r, n, err := b.record(e, now)
@@ -144,29 +143,54 @@ func (b *book) put(ctx context.Context, events []event.Event) (fresh map[string]
 		}
 		id := identity{r.Pair, r.Key}
 		if i, twice := at[id]; twice {
-			records[i].Note = encode(merge(records[i], n))
+			records[i].Note = encode(notes[i])
+			notes[i] = merge(records[i], n)
 			continue
 		}
-		old, known, err := b.queue.Get(ctx, r.Pair, r.Key)
-		if err != nil {
-			return nil, err
-		}
-		if known {
-			n = merge(old, n)
-		} else {
-			fresh[r.Pair]++
-		}
-		r.Note = encode(n)
 		at[id] = len(records)
-		records = append(records, r)
+		records, notes = append(records, r), append(notes, n)
 	}
 	if len(records) == 0 {
 		return nil, nil
+	}
+	old, err := b.known(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	fresh = map[string]int{}
+	for i, r := range records {
+		if was, known := old[identity{r.Pair, r.Key}]; known {
+			notes[i] = merge(was, notes[i])
+		} else {
+			fresh[r.Pair]++
+		}
+		records[i].Note = encode(notes[i])
 	}
 	if err := b.queue.Put(ctx, records); err != nil {
 		return nil, err
 	}
 	return fresh, nil
+}
+
+type identity struct{ pair, key string }
+
+// known are the records that the queue has of these identities.
+func (b *book) known(ctx context.Context, of []Record) (map[identity]Record, error) {
+	keys := map[string][]string{}
+	for _, r := range of {
+		keys[r.Pair] = append(keys[r.Pair], r.Key)
+	}
+	found := map[identity]Record{}
+	for pair, some := range keys {
+		records, err := b.queue.GetAll(ctx, pair, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			found[identity{r.Pair, r.Key}] = r
+		}
+	}
+	return found, nil
 }
 
 // record is a new record of an event.

@@ -98,3 +98,19 @@ func BenchmarkOpenOfAMillion(b *testing.B) {
 		closeQueue(b, q)
 	}
 }
+
+// BenchmarkPutToAMillion stores events as the callback worker does, while a million wait.
+func BenchmarkPutToAMillion(b *testing.B) {
+	if testing.Short() {
+		b.Skip("fills a million records")
+	}
+	q := full(b, 1_000_000)
+	r := rand.New(rand.NewPCG(3, 4))
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		mustPut(b, q, shuffled(r, 500))
+		n += 500
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "puts/s")
+}

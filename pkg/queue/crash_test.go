@@ -148,3 +148,46 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("the child says %v:\n%s", err, out)
 	}
 }
+
+// TestChildDrains fills the file system that it is in.
+func TestChildDrains(t *testing.T) {
+	path := os.Getenv(childPath)
+	if path == "" {
+		t.Skip("a child of TestFullDiskIsDrained")
+	}
+	queue.SetReserve(16 << 20)
+	q := open(t, path, queue.Options{Limit: 10_000_000})
+	var err error
+	total := 0
+	for n := 1000; n > 0; { // to the last page
+		if err = q.Put(t.Context(), puts("g", total, total+n)); err == nil {
+			total += n
+		} else {
+			n /= 2
+		}
+	}
+	t.Logf("after %d records: %v", total, err)
+	for q.Len() > 0 {
+		got := mustDue(t, q, "g", 256)
+		if n, err := q.Apply(t.Context(), removals(got)); err != nil || n != len(got) {
+			t.Fatalf("Apply on a full disk = %d, %v, %d records left", n, err, q.Len())
+		}
+	}
+	mustPut(t, q, puts("g", 0, 1000))
+}
+
+// On a full disk records still leave the queue, so that it is empty in the end.
+func TestFullDiskIsDrained(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	script := `mount -t tmpfs -o size=40m cupid "$1" && exec "$2" -test.run='^TestChildDrains$' -test.v`
+	if out, err := exec.CommandContext(t.Context(), "unshare", "-rm", "mount", "-t", "tmpfs", "cupid", dir).CombinedOutput(); err != nil {
+		t.Skipf("no file system can be mounted here: %v %s", err, out)
+	}
+	cmd := exec.CommandContext(t.Context(), "unshare", "-rm", "sh", "-c", script, "sh", dir, os.Args[0])
+	cmd.Env = append(os.Environ(), childPath+"="+filepath.Join(dir, "q.db"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS") {
+		t.Errorf("the child says %v:\n%s", err, out)
+	}
+}

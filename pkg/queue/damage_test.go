@@ -343,3 +343,17 @@ func FuzzFlippedBits(f *testing.F) {
 		mustPut(t, q, puts("g", 0, 101))
 	})
 }
+
+func TestWrongCountIsCorrected(t *testing.T) {
+	t.Parallel()
+	path := made(t, 5)
+	edit(t, path, `UPDATE depth SET n = 7; INSERT INTO depth VALUES ('none', 3)`)
+	for range 2 {
+		q := open(t, path, queue.Options{})
+		if q.Depth("g") != 5 || q.Len() != 5 {
+			t.Errorf("counted %d and %d, want 5", q.Depth("g"), q.Len())
+		}
+		closeQueue(t, q)
+	}
+	edit(t, path, `INSERT INTO meta SELECT 2, 2 WHERE (SELECT n FROM depth) <> 5`) // meta refuses it
+}

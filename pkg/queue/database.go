@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 	"modernc.org/sqlite"
 )
 
 // schemaVersion is the user_version of the files this package writes.
-// Version 1: record, damaged, meta.
+// Version 1: record, damaged, meta, depth.
 const (
 	schemaVersion = 1
 	applicationID = 0x63755131
@@ -32,22 +34,24 @@ var schema = []string{
   PRIMARY KEY (grp, key)
 )`,
 	`CREATE INDEX record_due ON record (grp, due)`,
-	`CREATE INDEX record_first_seen ON record (grp, first_seen)`,
 	`CREATE TABLE damaged (
   grp, key, payload, due, attempts, version, first_seen, crc,
   found_at INTEGER NOT NULL,
   reason   TEXT    NOT NULL
 )`,
 	`CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL)`,
+	`CREATE TABLE depth (grp TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID`,
 }
 
 // columns are read by every SELECT, in the order that scan expects.
 const columns = `rowid, grp, key, payload, due, attempts, version, first_seen, crc`
 
-// SQLite's primary result codes that tell of the file and not of the moment
-// (https://sqlite.org/rescode.html).
+// SQLite's primary result codes that tell of the file and not of the moment, and those
+// of a disk that does not take more (https://sqlite.org/rescode.html).
 const (
+	codeIO      = 10
 	codeCorrupt = 11
+	codeFull    = 13
 	codeNotADB  = 26
 )
 
@@ -76,10 +80,14 @@ type database struct {
 
 	statements []*sqlx.Stmt // those below, to be closed
 
-	find, due, from, fromAfter, nextDue, oldest *sqlx.Stmt
-	insert, update, remove                      *sqlx.Stmt
-	setAside, removeRow, setSeq, freePages      *sqlx.Stmt
+	find, findAll, due, from, fromAfter, nextDue *sqlx.Stmt
+
+	insert, update, remove, addDepth       *sqlx.Stmt
+	setAside, removeRow, setSeq, freePages *sqlx.Stmt
 }
+
+// findAtOnce is how many keys one statement looks up.
+const findAtOnce = 100
 
 // connect opens the file without looking into it. mode is SQLite's URI
 // parameter: ro, rw or rwc.
@@ -114,15 +122,15 @@ func (d *database) exec(ctx context.Context, statement string) error {
 
 // settings of a queue in use. EXCLUSIVE stands before WAL, so that SQLite keeps
 // the WAL's index in memory instead of a mapped -shm file. A checkpoint comes
-// every 4 MiB; a WAL that one big transaction made longer is cut back.
+// every 8 MiB; a WAL that one big transaction made longer is cut back.
 var settings = []string{
 	"PRAGMA busy_timeout = 5000",
 	"PRAGMA locking_mode = EXCLUSIVE",
 	"PRAGMA journal_mode = WAL",
 	"PRAGMA synchronous = FULL",
-	"PRAGMA wal_autocheckpoint = 1000",
+	"PRAGMA wal_autocheckpoint = 2000",
 	"PRAGMA journal_size_limit = 16777216",
-	"PRAGMA cache_size = -8192",
+	"PRAGMA cache_size = -16384",
 	"PRAGMA temp_store = MEMORY",
 }
 
@@ -192,13 +200,16 @@ func (d *database) prepareStatements(ctx context.Context) error {
 		query string
 	}{
 		{&d.find, `SELECT ` + columns + ` FROM record WHERE grp = ? AND key = ?`},
+		// CROSS JOIN keeps the order: a look into the index for each key, however many there are.
+		{&d.findAll, `WITH wanted(k) AS (VALUES (?)` + strings.Repeat(`, (?)`, findAtOnce-1) + `)
+			SELECT record.` + columns + ` FROM wanted CROSS JOIN record ON grp = ? AND key = k`},
 		{&d.due, `SELECT ` + columns + ` FROM record WHERE grp = ? AND due <= ? ORDER BY due, rowid`},
 		{&d.from, `SELECT ` + columns + ` FROM record WHERE grp = ? ORDER BY key LIMIT ?`},
 		{&d.fromAfter, `SELECT ` + columns + ` FROM record WHERE grp = ? AND key > ? ORDER BY key LIMIT ?`},
 		{&d.nextDue, `SELECT due FROM record WHERE grp = ? ORDER BY due LIMIT 1`},
-		{&d.oldest, `SELECT first_seen FROM record WHERE grp = ? ORDER BY first_seen LIMIT 1`},
 		{&d.insert, `INSERT INTO record (grp, key, payload, due, attempts, version, first_seen, crc)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`},
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
+		{&d.addDepth, `INSERT INTO depth (grp, n) VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n`},
 		{&d.update, `UPDATE record SET payload = ?, due = ?, attempts = ?, version = ?, crc = ? WHERE rowid = ?`},
 		{&d.remove, `DELETE FROM record WHERE grp = ? AND key = ? AND version = ?`},
 		{&d.setAside, `INSERT INTO damaged SELECT grp, key, payload, due, attempts, version, first_seen, crc, ?, ?
@@ -220,9 +231,36 @@ func (d *database) prepareStatements(ctx context.Context) error {
 	return nil
 }
 
-// counts reads the number of records of each group, from the index on due.
-func (d *database) counts(ctx context.Context) (map[string]int, error) {
-	rows, err := d.conn.QueryxContext(ctx, `SELECT grp, COUNT(*) FROM record GROUP BY grp`)
+// recount counts the records of each group, from the index on due.
+func (d *database) recount(ctx context.Context) error {
+	err := d.exec(ctx, `DELETE FROM depth`)
+	if err == nil {
+		err = d.exec(ctx, `INSERT INTO depth `+trueCounts)
+	}
+	if err != nil {
+		return fmt.Errorf("count records anew: %w", err)
+	}
+	return nil
+}
+
+// checkCounts counts, and corrects what is kept if that is something else.
+func (d *database) checkCounts(ctx context.Context, kept map[string]int) (map[string]int, error) {
+	counted, err := d.counts(ctx, trueCounts)
+	if err == nil && !maps.Equal(kept, counted) {
+		err = d.transaction(ctx, func() error { return d.recount(ctx) })
+	}
+	return counted, err
+}
+
+// The number of records of each group. It is kept, since counting a million takes a
+// while at a start.
+const (
+	keptCounts = `SELECT grp, n FROM depth WHERE n > 0`
+	trueCounts = `SELECT grp, COUNT(*) FROM record GROUP BY grp`
+)
+
+func (d *database) counts(ctx context.Context, query string) (map[string]int, error) {
+	rows, err := d.conn.QueryxContext(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("count records: %w", err)
 	}

@@ -25,6 +25,10 @@
 // No more than [Options.Limit] records are held. What is over is refused with
 // [ErrFull] and never dropped. The file shrinks when a backlog is gone.
 //
+// On a full disk Put fails and Apply goes on: taking a record out needs room as well, so
+// 16 MiB are kept for it in "<path>.reserve". Once they are used, Put fails until they
+// are there again.
+//
 // # Failures
 //
 // Each row carries a CRC-32C of everything in it. A row whose checksum is wrong
@@ -66,9 +70,10 @@
 // SQLite, application_id 0x63755131 ("cuQ1"), user_version 1:
 //
 //	record    grp TEXT, key BLOB, payload BLOB, due, attempts, version, first_seen, crc
-//	          primary key (grp, key); index (grp, due); index (grp, first_seen)
+//	          primary key (grp, key); index (grp, due)
 //	damaged   the columns of record, found_at, reason
 //	meta      seq: the highest version given so far
+//	depth     grp, n: how many records the group has; kept, so that none are counted at a start
 //
 // Times are milliseconds since 1970. crc is CRC-32C (Castagnoli) over:
 //

@@ -62,7 +62,10 @@ func (q *Queue) load(ctx context.Context, full bool) error {
 	if err != nil {
 		return err
 	}
-	depth, err := d.counts(ctx)
+	depth, err := d.counts(ctx, keptCounts)
+	if err == nil && full {
+		depth, err = d.checkCounts(ctx, depth)
+	}
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -180,8 +183,10 @@ func buildIn(ctx context.Context, d *database, fill func(*database) (int, int, e
 		return 0, 0, err
 	}
 	err = d.transaction(ctx, func() error {
-		rescued, bad, err = fill(d)
-		return err
+		if rescued, bad, err = fill(d); err != nil {
+			return err
+		}
+		return d.recount(ctx)
 	})
 	return rescued, bad, err
 }

@@ -55,6 +55,7 @@ type Queue struct {
 	lock     *fileLock // nil once closed
 	db       *database // nil once closed, and after a repair that failed
 	repaired bool
+	reserved bool     // the reserve is there
 	news     []func() // to be told when the turn is over
 
 	mu    sync.Mutex // guards depth
@@ -84,6 +85,9 @@ func Open(ctx context.Context, path string, opt Options) (*Queue, error) {
 	// An Open that is cut short could not tell a damaged file from its own end.
 	if err := q.openFile(context.WithoutCancel(ctx), false); err != nil {
 		return nil, errors.Join(fmt.Errorf("open queue %s: %w", path, err), lock.Close())
+	}
+	if err := q.keepReserve(); err != nil {
+		opt.Log.Warn().Err(err).Msg("nothing is put into the queue until there is room")
 	}
 	q.tell(q.takeNews())
 	q.turn <- struct{}{}

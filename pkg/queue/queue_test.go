@@ -105,9 +105,6 @@ func TestEverythingIsThereAfterReopen(t *testing.T) {
 	if r, ok, err := q.Get(t.Context(), "a", first.Key); err != nil || !ok || r.Version <= want[14].Version || r.Attempts != 3 {
 		t.Errorf("Get = %+v, %v, %v; want a version above %d", r, ok, err, want[14].Version)
 	}
-	if oldest, ok, err := q.Oldest(t.Context(), "b"); err != nil || !ok || !oldest.Equal(base.Add(time.Hour)) {
-		t.Errorf("Oldest = %v, %v, %v; want %v", oldest, ok, err, base.Add(time.Hour))
-	}
 }
 
 func TestListPagesByKey(t *testing.T) {
@@ -322,4 +319,30 @@ func sizes(t *testing.T, path string) (total int64) {
 		total += info.Size()
 	}
 	return total
+}
+
+func TestGetAllFindsWhatThereIs(t *testing.T) {
+	t.Parallel()
+	path := made(t, 300)
+	edit(t, path, `UPDATE record SET attempts = 9 WHERE rowid = 150`)
+	var r told
+	q := open(t, path, r.options())
+	for _, n := range []int{0, 1, 99, 100, 101, 350} {
+		var keys []string
+		for _, p := range puts("g", 0, n) {
+			keys = append(keys, p.Key)
+		}
+		got, err := q.GetAll(t.Context(), "g", keys)
+		want := min(n, 300)
+		if n > 150 {
+			want-- // one is damaged
+		}
+		if err != nil || len(got) != want {
+			t.Errorf("%d of %d keys are there, want %d: %v", len(got), n, want, err)
+		}
+		wantSound(t, got)
+	}
+	if got, err := q.GetAll(t.Context(), "h", []string{"key-0000001"}); err != nil || len(got) != 0 || len(r.damaged) != 1 {
+		t.Errorf("another group has %v, %v; told of %q", got, err, r.damaged)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -87,7 +88,7 @@ func (q *Queue) read(ctx context.Context, d *database, stmt *sqlx.Stmt, take fun
 	if len(bad) == 0 {
 		return sound, nil
 	}
-	err = q.write(ctx, d, func(w *writer) error {
+	err = q.shrinking(ctx, d, func(w *writer) error {
 		for _, s := range bad {
 			if err := w.aside(ctx, s); err != nil {
 				return err
@@ -161,32 +162,41 @@ func (q *Queue) Get(ctx context.Context, group, key string) (Record, bool, error
 	return found[0], true, nil
 }
 
+// GetAll returns the records that there are of some keys of a group, in no order. It is
+// Get for many: a statement for each hundred keys.
+func (q *Queue) GetAll(ctx context.Context, group string, keys []string) ([]Record, error) {
+	var found []Record
+	err := q.do(ctx, "get records", func(ctx context.Context, d *database) error {
+		all := func(Record) (want, more bool) { return true, true }
+		for some := range slices.Chunk(keys, findAtOnce) {
+			args := make([]any, findAtOnce, findAtOnce+1) // nil, NULL, equals no key
+			for i, key := range some {
+				args[i] = []byte(key)
+			}
+			args = append(args, group)
+			records, err := q.read(ctx, d, d.findAll, all, args...)
+			if err != nil {
+				return err
+			}
+			found = append(found, records...)
+		}
+		return nil
+	})
+	return found, err
+}
+
 // NextDue returns the earliest Due of a group; false if the group is empty.
-func (q *Queue) NextDue(ctx context.Context, group string) (time.Time, bool, error) {
-	return q.first(ctx, "read next due time", func(ctx context.Context, d *database, ms *int64) error {
-		return d.nextDue.GetContext(ctx, ms, group)
-	})
-}
-
-// Oldest returns the earliest FirstSeen of a group; false if the group is empty.
-func (q *Queue) Oldest(ctx context.Context, group string) (time.Time, bool, error) {
-	return q.first(ctx, "read oldest record", func(ctx context.Context, d *database, ms *int64) error {
-		return d.oldest.GetContext(ctx, ms, group)
-	})
-}
-
-// first returns the one time that get reads, false if it finds no row.
-func (q *Queue) first(ctx context.Context, what string, get func(context.Context, *database, *int64) error) (t time.Time, ok bool, err error) {
-	err = q.do(ctx, what, func(ctx context.Context, d *database) error {
+func (q *Queue) NextDue(ctx context.Context, group string) (due time.Time, ok bool, err error) {
+	err = q.do(ctx, "read next due time", func(ctx context.Context, d *database) error {
 		var ms int64
-		err := get(ctx, d, &ms)
+		err := d.nextDue.GetContext(ctx, &ms, group)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
 		if err == nil {
-			t, ok = fromMilli(ms), true
+			due, ok = fromMilli(ms), true
 		}
 		return err
 	})
-	return t, ok, err
+	return due, ok, err
 }

@@ -98,7 +98,8 @@ func (r *rescuer) add(ctx context.Context, s stored) error {
 	}
 	r.rescued++
 	r.seq = max(r.seq, s.Version)
-	return insertRecord(ctx, r.to, &s.Record)
+	_, err = insertRecord(ctx, r.to, &s.Record)
+	return err
 }
 
 func find(ctx context.Context, d *database, group, key string) (s stored, ok bool, err error) {

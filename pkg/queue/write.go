@@ -24,6 +24,9 @@ func (q *Queue) Put(ctx context.Context, puts []Put) error {
 		return fmt.Errorf("put records: %w", err)
 	}
 	return q.do(ctx, "put records", func(ctx context.Context, d *database) error {
+		if err := q.keepReserve(); err != nil {
+			return err
+		}
 		return q.write(ctx, d, func(w *writer) error {
 			for _, p := range puts {
 				if err := w.put(ctx, p); err != nil {
@@ -47,7 +50,7 @@ func (q *Queue) Apply(ctx context.Context, changes []Change) (applied int, err e
 		return 0, fmt.Errorf("apply changes: %w", err)
 	}
 	err = q.do(ctx, "apply changes", func(ctx context.Context, d *database) error {
-		return q.write(ctx, d, func(w *writer) error {
+		return q.shrinking(ctx, d, func(w *writer) error {
 			applied = 0
 			for _, c := range changes {
 				done, err := w.apply(ctx, c)
@@ -86,11 +89,7 @@ func (q *Queue) write(ctx context.Context, d *database, fn func(*writer) error) 
 		if err := fn(w); err != nil {
 			return err
 		}
-		if w.seq == d.seq {
-			return nil
-		}
-		_, err := d.setSeq.ExecContext(ctx, w.seq)
-		return err
+		return w.keepCounts(ctx)
 	})
 	if err != nil {
 		return err
@@ -103,12 +102,29 @@ func (q *Queue) write(ctx context.Context, d *database, fn func(*writer) error) 
 	for _, s := range w.bad {
 		q.noteDamaged(s.Record, s.fault)
 	}
-	// The group of a damaged row may be what was damaged: count anew.
-	depth, err := d.counts(ctx)
+	depth, err := d.counts(ctx, keptCounts)
 	if err == nil {
 		q.setDepth(depth)
 	}
 	return err
+}
+
+// keepCounts writes what is counted in memory, too.
+func (w *writer) keepCounts(ctx context.Context) error {
+	if w.seq != w.d.seq {
+		if _, err := w.d.setSeq.ExecContext(ctx, w.seq); err != nil {
+			return fmt.Errorf("set sequence: %w", err)
+		}
+	}
+	if len(w.bad) > 0 {
+		return w.d.recount(ctx) // the group of a damaged row may be what was damaged
+	}
+	for group, n := range w.delta {
+		if _, err := w.d.addDepth.ExecContext(ctx, group, n); err != nil {
+			return fmt.Errorf("keep count: %w", err)
+		}
+	}
+	return nil
 }
 
 // lookup finds the sound record of an identity. One that is damaged is set aside
@@ -124,40 +140,53 @@ func (w *writer) lookup(ctx context.Context, group, key string) (s stored, ok bo
 	return s, ok, nil
 }
 
+// put inserts first and looks when that meets a record: most identities are new.
 func (w *writer) put(ctx context.Context, p Put) error {
-	s, known, err := w.lookup(ctx, p.Group, p.Key)
-	if err != nil {
-		return err
+	if w.total < w.q.opt.Limit {
+		if done, err := w.add(ctx, p); done || err != nil {
+			return err
+		}
 	}
-	if known {
+	s, known, err := w.lookup(ctx, p.Group, p.Key)
+	switch {
+	case err != nil:
+		return err
+	case known:
 		s.Payload = p.Payload
 		return w.rewrite(ctx, s)
-	}
-	if w.total >= w.q.opt.Limit {
+	case w.total >= w.q.opt.Limit:
 		return fmt.Errorf("%w: limit %d", ErrFull, w.q.opt.Limit)
 	}
+	_, err = w.add(ctx, p) // the record that was met is damaged and set aside
+	return err
+}
+
+// add inserts a new record; done is false if there is one of its identity.
+func (w *writer) add(ctx context.Context, p Put) (done bool, err error) {
 	now := fromMilli(w.q.opt.Now().UnixMilli())
 	r := Record{Group: p.Group, Key: p.Key, Payload: p.Payload, Due: p.Due, FirstSeen: now}
 	if r.Due.IsZero() {
 		r.Due = now
 	}
-	w.seq++
-	r.Version = w.seq
-	if err := insertRecord(ctx, w.d, &r); err != nil {
-		return err
+	r.Version = w.seq + 1
+	if done, err = insertRecord(ctx, w.d, &r); !done || err != nil {
+		return false, err
 	}
+	w.seq++
 	w.total++
 	w.delta[r.Group]++
-	return nil
+	return true, nil
 }
 
-func insertRecord(ctx context.Context, d *database, r *Record) error {
-	_, err := d.insert.ExecContext(ctx, r.Group, []byte(r.Key), blob(r.Payload), r.Due.UnixMilli(),
+// insertRecord reports false if there is a record of the identity.
+func insertRecord(ctx context.Context, d *database, r *Record) (done bool, err error) {
+	result, err := d.insert.ExecContext(ctx, r.Group, []byte(r.Key), blob(r.Payload), r.Due.UnixMilli(),
 		r.Attempts, r.Version, r.FirstSeen.UnixMilli(), sum(r))
 	if err != nil {
-		return fmt.Errorf("insert record: %w", err)
+		return false, fmt.Errorf("insert record: %w", err)
 	}
-	return nil
+	n, err := result.RowsAffected()
+	return n > 0, err
 }
 
 // rewrite stores a record that was looked up, under a new version.

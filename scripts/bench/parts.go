@@ -16,7 +16,7 @@ type partSettings struct {
 }
 
 var parts = command{
-	name: "bench", rows: 300_000, only: "measure one of ipc, compare, callback, idle, supervise",
+	name: "bench", rows: 300_000, only: "measure one of ipc, compare, callback, queue, idle, supervise",
 	flags: func(flags *flag.FlagSet, s *settings) {
 		flags.IntVar(&s.lost, "lost", 20_000, "rows that callbacks repair")
 		flags.IntVar(&s.concurrency, "concurrency", 8, "callbacks at a time")
@@ -56,6 +56,7 @@ func measureParts(ctx context.Context, s settings, progress func(string)) (lines
 	}{
 		{"compare", "rows compared", w.compare},
 		{"callback", "callbacks", w.callbacks},
+		{"queue", "a queue of a million events", w.queue},
 		{"idle", "the idle program", w.idleness},
 		{"supervise", "kills and stops", w.supervise},
 	} {

@@ -37,6 +37,10 @@ var breaks = []brk{
 		edits: []edit{{"pkg/router/assign.go", "\t\tidle = append(idle, c)\n", "\t\t_ = c\n"}},
 	},
 	{
+		promise: "G1", what: "nobody looks again for events that were lost on disk", test: "TestG1DamagedQueueIsSweptAgain/one_bit_of_an_event",
+		edits: []edit{{"cmd/cupid-worker/manager.go", "\thandle(w, ipc.TypeSweepAgain, m.SweepAgain)\n", ""}},
+	},
+	{
 		promise: "G2", what: "rows that commit behind the cursor are not looked at again", test: "TestG2LateCommitIsFound",
 		edits: []edit{{"pkg/manager/insert.go", "\t\t\tp.state.Late = remember(p.state.Late, l)\n", ""}},
 	},
@@ -96,7 +100,7 @@ var breaks = []brk{
 	},
 	{
 		promise: "G7", what: "a full queue takes more", test: "TestG7FullQueueHoldsTheScans",
-		edits: []edit{{"pkg/queue/write.go", "\tif w.total >= w.q.opt.Limit {\n", "\tif w.total < 0 {\n"}},
+		edits: []edit{{"pkg/queue/write.go", "\tif w.total < w.q.opt.Limit {\n", "\tif w.total >= 0 {\n"}},
 	},
 	{
 		promise: "G8", what: "workers live on without a master", test: "TestG8StoppedWorkersDieWithTheirMaster",

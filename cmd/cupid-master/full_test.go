@@ -1,0 +1,137 @@
+package main_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// fullRows is how many rows are missing: their events need more room than there is.
+const fullRows = 6_000
+
+// newFullRig is a rig whose events do not fit on its disk, and stay as long as the
+// receiver refuses them.
+func newFullRig(t *testing.T) *rig {
+	r := newRig(t)
+	r.config["logLevel"] = "info"
+	r.with("update", false)
+	r.receiver.then(func(call) int { return 500 })
+	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_"+strconv.Itoa(fullRows))
+	return r
+}
+
+// cpu is the processor time of a process.
+func cpu(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile("/proc/" + itoa(pid) + "/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	ticks := atoi(t, fields[11]) + atoi(t, fields[12])
+	return time.Duration(ticks) * time.Second / 100
+}
+
+// wantPatience demands of a cupid on a full disk that it waits: it neither computes nor
+// calls the receiver all the time, and tells once.
+func (r *rig) wantPatience(t *testing.T, pid int) {
+	t.Helper()
+	const watched = 4 * time.Second
+	calls, used := len(r.receiver.all()), cpu(t, pid)
+	<-time.After(watched)
+	if used = cpu(t, pid) - used; used > watched/4 {
+		t.Errorf("the callback worker has used %v of %v", used, watched)
+	}
+	// A URL that fails is probed by one event at a time, at most once a second.
+	if n := len(r.receiver.all()) - calls; n > 10 {
+		t.Errorf("%d calls while the disk was full", n)
+	}
+	if n := r.alertsOf("events not stored"); n != 1 {
+		t.Errorf("%d alerts that events are not stored, want one", n)
+	}
+}
+
+// repaired waits until all rows are repaired, for as long as that goes on.
+func (r *rig) repaired() {
+	r.t.Helper()
+	for left := fullRows; left > 0; {
+		left = max(left-250, 0)
+		r.eventually("at most "+itoa(left)+" rows differ", func() bool { return r.differing() <= left })
+	}
+}
+
+// The kernel lets no file of the callback worker grow: the scans wait, nothing is lost,
+// and it goes on by itself.
+func TestG7FullQueueDiskStopsTheScansAlone(t *testing.T) {
+	t.Parallel()
+	r := newFullRig(t)
+	m := r.launch()
+	var pid int
+	r.eventually("a callback worker", func() bool {
+		_, err := r.status()
+		if err == nil {
+			pid = r.pidOf("callback")
+		}
+		return pid != 0
+	})
+	limit := func(n uint64) {
+		t.Helper()
+		if err := unix.Prlimit(pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: n, Max: unix.RLIM_INFINITY}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(512 << 10)
+	r.eventually("the disk is full", func() bool { return r.alertsOf("events not stored") > 0 })
+	r.wantPatience(t, pid)
+	if n := r.depth(); n >= fullRows {
+		t.Fatalf("%d events are stored on a full disk", n)
+	}
+	limit(unix.RLIM_INFINITY)
+	r.eventually("all events are stored", func() bool { return r.depth() == fullRows })
+	if got := r.pidOf("callback"); got != pid {
+		t.Errorf("the callback worker was replaced: pid %d, was %d", got, pid)
+	}
+	m.kill()
+	r.receiver.then(r.repair)
+	r.start()
+	r.repaired()
+}
+
+// All that cupid keeps is on a full file system.
+func TestG7FullFileSystemIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := newFullRig(t)
+	cache := filepath.Join(r.dir, "cache")
+	if err := os.Mkdir(cache, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mount := "mount -t tmpfs -o size=40m,mode=700 cupid " + cache
+	if out, err := exec.Command("unshare", "-rm", "sh", "-c", mount).CombinedOutput(); err != nil {
+		t.Skipf("no file system can be mounted here: %v %s", err, out)
+	}
+	r.wrap = []string{"unshare", "-rm", "sh", "-c", mount + ` && head -c 24200000 /dev/zero >` + cache + `/ballast && exec "$@"`, "sh"}
+	m := r.launch()
+	r.eventually("the disk is full", func() bool { return r.alertsOf("events not stored") > 0 })
+	pid := 0
+	for _, p := range r.processes() {
+		title, _ := os.ReadFile("/proc/" + p + "/cmdline")
+		if strings.Contains(string(title), "callback") {
+			pid = atoi(t, p)
+		}
+	}
+	r.wantPatience(t, pid)
+	// Events leave the queue though nothing can come into it.
+	r.receiver.then(r.repair)
+	r.eventually("events are delivered on a full disk", func() bool { return strings.Contains(r.logs(), `"message":"healed"`) })
+	if err := os.Remove("/proc/" + itoa(m.cmd.Process.Pid) + "/root" + cache + "/ballast"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("events are stored again", func() bool { return strings.Contains(r.logs(), "events are stored again") })
+	r.repaired()
+}
