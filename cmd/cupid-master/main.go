@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/config"
@@ -28,6 +29,9 @@ const (
 )
 
 func main() {
+	// Nothing that cupid makes is for others, from the moment on that it is there; the
+	// workers inherit it.
+	syscall.Umask(0o077)
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) //nolint:forbidigo // the one place that ends the process
 }
 

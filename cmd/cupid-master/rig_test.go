@@ -35,6 +35,7 @@ type rig struct {
 	verbatim string         // the configuration, when it is not config
 	// prepare changes how the master is started. It may be nil.
 	prepare func(cmd *exec.Cmd)
+	wrap    []string // what the master is started by; itself when empty
 }
 
 // columns of the test tables, on both sides.
@@ -156,8 +157,8 @@ func (r *rig) launch(args ...string) *run {
 	r.t.Helper()
 	r.write()
 	m := &run{t: r.t, rig: r, done: make(chan struct{}), output: &buffer{}}
-	argv := append(slices.Clone(r.wrap), filepath.Join(bin, "cupid-master"), "-config", r.path)
-	m.cmd = exec.Command(argv[0], append(argv[1:], args...)...)
+	line := slices.Concat(r.wrap, []string{filepath.Join(bin, "cupid-master"), "-config", r.path}, args)
+	m.cmd = exec.Command(line[0], line[1:]...)
 	m.cmd.Stdout, m.cmd.Stderr = m.output, m.output
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if r.prepare != nil {

@@ -192,10 +192,11 @@ func TestG10SecretsStaySecret(t *testing.T) {
 		"url": "http://127.0.0.1:1/x?token=" + secrets[3], "secret": secrets[1], "headers": map[string]any{"Authorization": secrets[2]},
 	}
 	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_20")
-	r.start()
+	m := r.start()
 	r.eventually("failures are logged", func() bool { return strings.Contains(r.logs(), "callback URL is down") })
 	out, _ := r.command("status", "-json", "-config", r.path)
-	places := map[string]string{"status": out, "logs": r.logs()}
+	checked, _ := r.command("-check", "-config", r.path)
+	places := map[string]string{"status": out, "check": checked, "output": m.output.String()}
 	s, err := r.status()
 	if err != nil {
 		t.Fatal(err)
@@ -213,10 +214,14 @@ func TestG10SecretsStaySecret(t *testing.T) {
 			places[file+" of "+itoa(pid)] = string(text)
 		}
 	}
-	files, _ := filepath.Glob(filepath.Join(r.dir, "cache", "*"))
-	for _, f := range files {
-		text, _ := os.ReadFile(f)
-		places[f] = string(text)
+	for path := range r.files() {
+		if path != r.path {
+			text, _ := os.ReadFile(path) // a socket cannot be read
+			places[path] = string(text)
+		}
+	}
+	if len(places) < 12 {
+		t.Errorf("looked at %d places only", len(places))
 	}
 	for place, text := range places {
 		for _, s := range secrets {

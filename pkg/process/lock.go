@@ -70,7 +70,7 @@ func LockMaster(path string) (*MasterLock, error) {
 // the file may send a signal at once.
 func (l *MasterLock) Publish(path string) error {
 	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := os.WriteFile(temp, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(temp, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write pid file: %w", err)
 	}
 	if err := os.Rename(temp, path); err != nil {
