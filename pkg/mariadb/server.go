@@ -36,6 +36,8 @@ type Options struct {
 	FlushLogAtCommit int
 	// Args are given to mariadbd after all others, so they win: `--innodb-buffer-pool-size=512M`.
 	Args []string
+	// Env is added to the environment of mariadbd: `TZ=Europe/Berlin` is the zone of its machine.
+	Env []string
 	// Dir is where the temporary directory of the server is made; the default is os.TempDir.
 	Dir string
 	// Cache is the cache folder; the default is described at the package.
@@ -125,6 +127,7 @@ func (s *Server) launch(ctx context.Context) error {
 	defer func() { _ = log.Close() }() // the server has its own descriptor
 	cmd := s.program.command(ctx, s.arguments()...)
 	cmd.Dir = s.dir.path
+	cmd.Env = append(cmd.Environ(), s.options.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	c, err := spawn(cmd)
 	if err != nil {
