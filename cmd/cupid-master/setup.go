@@ -36,6 +36,9 @@ func load(o options) (_ *setup, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.ReadFiles(os.ReadFile); err != nil {
+		return nil, err
+	}
 	s := &setup{config: c, stateDir: stateDir(c, o)}
 	path := o.worker
 	if path == "" {

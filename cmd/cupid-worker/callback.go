@@ -42,9 +42,9 @@ func (w *worker) callback(ctx context.Context) (func(context.Context) error, fun
 	if err != nil {
 		return nil, nil, err
 	}
-	client := webhook.New(webhook.Options{MaxConns: maxConns(w.config), Version: ipc.Build})
-	open := closers{q.Close, func() error { client.Close(); return nil }}
-	destinations, pairs := w.destinations(client)
+	posts := clients{conns: maxConns(w.config), by: map[string]*webhook.Client{}}
+	open := closers{q.Close, posts.close}
+	destinations, pairs := w.destinations(posts)
 	c := callback.New(callback.Config{
 		Destinations: destinations, Queue: durable{q}, Limit: w.config.QueueLimit, Alerts: tell, Settle: w.config.Settle(),
 		Memory: memoFile{cache.New[callback.Memo](boot.CallbackFile(w.orders.StateDir))},
@@ -73,7 +73,7 @@ func (w *worker) submit(ctx context.Context, c *callback.Worker, env ipc.Envelop
 }
 
 // destinations are the pairs to deliver to; those with one URL share its gate.
-func (w *worker) destinations(client *webhook.Client) (map[string]callback.Destination, closers) {
+func (w *worker) destinations(posts clients) (map[string]callback.Destination, closers) {
 	gates := map[string]*callback.Gate{}
 	all := map[string]callback.Destination{}
 	var open closers
@@ -89,7 +89,7 @@ func (w *worker) destinations(client *webhook.Client) (map[string]callback.Desti
 			deletes = p.Source.DeletePerHour
 		}
 		all[p.Name] = callback.Destination{
-			Pair: a, Sender: poster{client, n}, Gate: gates[n.URL], GateID: gateID(n.URL), URL: n.URLForLog(), Concurrency: n.Concurrency,
+			Pair: a, Sender: poster{posts.of(n.CAFile), n}, Gate: gates[n.URL], GateID: gateID(n.URL), URL: n.URLForLog(), Concurrency: n.Concurrency,
 			Grace: n.RepairGrace(), RetryCap: n.RetryMax(), DeletePerHour: deletes,
 			StormPerMinute: n.StormRowPerMinute, StormPerSecond: n.StormCallbackPerSecond,
 		}
@@ -114,6 +114,26 @@ func (m memoFile) Load() (callback.Memo, error) {
 		return memo, nil
 	}
 	return memo, err
+}
+
+// clients are what posts, one for all receivers that the same certificates vouch for.
+type clients struct {
+	conns int
+	by    map[string]*webhook.Client
+}
+
+func (c clients) of(ca string) *webhook.Client {
+	if c.by[ca] == nil {
+		c.by[ca] = webhook.New(webhook.Options{MaxConns: c.conns, Version: ipc.Build, CA: ca})
+	}
+	return c.by[ca]
+}
+
+func (c clients) close() error {
+	for _, client := range c.by {
+		client.Close()
+	}
+	return nil
 }
 
 // maxConns is the most posts that may be in flight to one host.

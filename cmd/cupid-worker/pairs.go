@@ -28,7 +28,7 @@ func pairOptions(c *config.Config, p config.Pair, conns int) table.PairOptions {
 		Name: p.Name, Source: src, Columns: columns,
 		Destination: table.SideOptions{
 			Name: p.Name + ": des", DSN: p.Destination.DSN.With(p.Destination.User, p.Destination.Password),
-			Table: p.Destination.Table, By: p.Destination.ByColumn, TimeZone: p.Destination.TimeZone,
+			CA: p.Destination.CAFile, Table: p.Destination.Table, By: p.Destination.ByColumn, TimeZone: p.Destination.TimeZone,
 			QueryTimeout: c.QueryTimeout(), ConnectTimeout: c.ConnectTimeout(), MaxConns: conns,
 		},
 	}
@@ -41,7 +41,7 @@ func sourceOptions(c *config.Config, p config.Pair, conns int) table.SideOptions
 		updateColumn = "" // the original allowed the key to stay with update false
 	}
 	return table.SideOptions{
-		Name: p.Name + ": src", DSN: s.DSN.With(s.User, s.Password), Table: s.Table, By: s.ByColumn,
+		Name: p.Name + ": src", DSN: s.DSN.With(s.User, s.Password), CA: s.CAFile, Table: s.Table, By: s.ByColumn,
 		IDColumn: s.IDColumn, UpdateColumn: updateColumn, UpdateFormat: s.UpdateTimeFormat, Where: s.Where,
 		TimeZone: s.TimeZone, QueryTimeout: c.QueryTimeout(), ConnectTimeout: c.ConnectTimeout(), MaxConns: conns,
 	}

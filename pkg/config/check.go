@@ -19,6 +19,7 @@ import (
 // checkSource checks what holds between the keys of one source.
 func (d *decoder) checkSource(path string, s *Source) {
 	d.login(path, s.DSN.User, &s.User, &s.Password, s.DSN.Password)
+	d.databaseCA(path, s.CAFile, s.DSN)
 	d.identifier(join(path, "table"), s.Table)
 	d.keyColumns(join(path, "byColumn"), s.ByColumn)
 	d.identifier(join(path, "idColumn"), s.IDColumn)
@@ -55,6 +56,7 @@ func (d *decoder) checkUpdate(path string, s *Source) {
 // source.
 func (d *decoder) checkDestination(path string, s *Source, des *Destination, sourcePath string) {
 	d.login(path, des.DSN.User, &des.User, &des.Password, des.DSN.Password)
+	d.databaseCA(path, des.CAFile, des.DSN)
 	d.identifier(join(path, "table"), des.Table)
 	by := join(path, "byColumn")
 	d.keyColumns(by, des.ByColumn)
@@ -190,6 +192,9 @@ func (d *decoder) checkCallback(path string, n *CallbackNotification) {
 			d.fault(at, problem, "write http://HOST:PORT/PATH or https://HOST/PATH")
 		}
 		n.URL = text
+	}
+	if at := join(path, "caFile"); n.CAFile != "" && strings.HasPrefix(n.URL, "http:") && d.ok(at) && d.ok(join(path, "url")) {
+		d.fault(at, "the url is not encrypted, so nobody would look at it", "write https:// in url, or remove it")
 	}
 	for name, value := range n.Headers {
 		d.header(join(join(path, "headers"), name), name, value.Reveal())

@@ -20,6 +20,8 @@ type Destination struct {
 	User string `json:"user"`
 	// Password; it wins over one in dsn. Write ${NAME} to take it from the environment of the master. Required unless dsn names the user.
 	Password secret.String `json:"password"`
+	// PEM file with the certificates that vouch for the database server, as MYSQL_ATTR_SSL_CA in PDO: the connection is then encrypted and the server's name checked. Default none: as the dsn's tls says.
+	CAFile string `json:"caFile,omitempty"`
 	// Name of the table, in the database of dsn. Required, at most 64 characters.
 	Table string `json:"table"`
 	// Column that finds the row of a source row, or a list of columns in the order of the source's byColumn; it should have an index. Required.
@@ -41,6 +43,8 @@ type Destination struct {
 type CallbackNotification struct {
 	// HTTP or HTTPS address that takes the POST; without a scheme it is http. Required.
 	URL string `json:"url"`
+	// PEM file with the certificates that vouch for an HTTPS receiver, in place of the system's. Default none.
+	CAFile string `json:"caFile,omitempty"`
 	// How long one call may take, in seconds. Default 15, from 1 to 300.
 	TimeoutSecond int `json:"timeoutSecond"`
 	// Most calls to this address at the same time, each for another row. Default 8, from 1 to 256.
@@ -79,6 +83,7 @@ func (d *Destination) fields() []field {
 		{key: "dsn", into: &d.DSN, required: true},
 		{key: "user", into: &d.User},
 		{key: "password", into: &d.Password},
+		{key: "caFile", into: &d.CAFile},
 		{key: "table", into: &d.Table, required: true},
 		{key: "byColumn", into: &d.ByColumn, required: true, max: MaxKeyColumns},
 		{key: "columns", into: &d.Columns, required: true, max: MaxColumns},
@@ -92,6 +97,7 @@ func (d *Destination) fields() []field {
 func (n *CallbackNotification) fields() []field {
 	return []field{
 		{key: "url", into: &n.URL, required: true},
+		{key: "caFile", into: &n.CAFile},
 		{key: "timeoutSecond", into: &n.TimeoutSecond, min: 1, max: MaxTimeoutSecond},
 		{key: "concurrency", into: &n.Concurrency, min: 1, max: MaxConcurrency},
 		{key: "headers", into: &n.Headers, max: MaxHeaders},

@@ -15,6 +15,8 @@ type Source struct {
 	User string `json:"user"`
 	// Password; it wins over one in dsn. Write ${NAME} to take it from the environment of the master. Required unless dsn names the user.
 	Password secret.String `json:"password"`
+	// PEM file with the certificates that vouch for the database server, as MYSQL_ATTR_SSL_CA in PDO: the connection is then encrypted and the server's name checked. Default none: as the dsn's tls says.
+	CAFile string `json:"caFile,omitempty"`
 	// Name of the table, in the database of dsn. Required, at most 64 characters.
 	Table string `json:"table"`
 	// Column that finds a row on both sides, or a list of at most 16 columns; as many as in byColumn of every destination. Required.
@@ -82,6 +84,7 @@ func (s *Source) fields() []field {
 		{key: "dsn", into: &s.DSN, required: true},
 		{key: "user", into: &s.User},
 		{key: "password", into: &s.Password},
+		{key: "caFile", into: &s.CAFile},
 		{key: "table", into: &s.Table, required: true},
 		{key: "byColumn", into: &s.ByColumn, required: true, max: MaxKeyColumns},
 		{key: "insert", into: &s.Insert},

@@ -20,6 +20,9 @@ type SideOptions struct {
 	Name string
 	// DSN is where the server is and who logs in.
 	DSN dsn.DSN
+	// CA are the certificates, as PEM, that vouch for the server: then the connection is
+	// encrypted and the server's name checked. Empty is what the dsn's tls says.
+	CA string
 	// Table is the table's name, without its database.
 	Table string
 	// By are the columns that join the two sides, in the same order on both.

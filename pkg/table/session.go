@@ -2,6 +2,8 @@ package table
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -185,6 +187,11 @@ func driverConfig(o SideOptions) (*mysql.Config, error) {
 	c.Loc = time.UTC
 	c.InterpolateParams = true // for statements that are sent once
 	c.Logger = &mysql.NopLogger{}
+	if o.CA != "" {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM([]byte(o.CA))
+		c.TLS = &tls.Config{RootCAs: roots, ServerName: o.DSN.Host(), MinVersion: tls.VersionTLS12}
+	}
 	if err := c.Apply(mysql.Charset("utf8mb4", "")); err != nil {
 		return nil, err
 	}
