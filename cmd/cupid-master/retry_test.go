@@ -2,40 +2,23 @@ package main_test
 
 import (
 	"encoding/json"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/masixun71/cupid/pkg/manager"
 )
 
-// crashing builds a worker that a row with the name "crash the worker" kills.
-func crashing(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "cupid-worker")
-	args := []string{"build", "-tags", "cupidcrash", "-o", path}
-	if raceFlag != "" {
-		args = append(args, raceFlag)
-	}
-	if out, err := exec.CommandContext(t.Context(), "go", append(args, "github.com/masixun71/cupid/cmd/cupid-worker")...).CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	return path
-}
-
 // A row that kills every worker that reads it is found, set aside and shown; the rest
 // goes on, later looks over it kill nobody, and it is compared when it is given back.
 func TestG6RowThatCrashesItsWorkerIsSetAsideAndGivenBack(t *testing.T) {
 	t.Parallel()
-	worker := crashing(t)
 	r := newRig(t)
 	r.config["workerNumber"] = 8 // a slot whose worker dies again and again is refilled ever more slowly
 	r.with("update", false)
 	r.with("sweep", true)
 	r.with("sweepIntervalSecond", 1)
 	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, IF(seq = 5, 'crash the worker', 'x') FROM seq_1_to_8")
-	r.start("-worker", worker)
+	r.startFaulty()
 	r.eventually("all others are repaired", func() bool { return r.differing() == 1 })
 	shown := func() int {
 		out, _ := r.command("status", "-config", r.path)

@@ -35,7 +35,6 @@ type rig struct {
 	verbatim string         // the configuration, when it is not config
 	// prepare changes how the master is started. It may be nil.
 	prepare func(cmd *exec.Cmd)
-	wrap    []string // what the master is started by; itself when empty
 }
 
 // columns of the test tables, on both sides.

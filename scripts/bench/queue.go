@@ -23,7 +23,7 @@ const (
 	pendingDue    = 10_000 // of them, those that are due now
 	queueBatch    = 500    // what the callback worker stores in one transaction at most
 	queueBatches  = 60     // of a round
-	killRounds    = 5
+	queueKills    = 5
 	queuePair     = "lost/copy"
 
 	queueLeast     = 10_000 // events a second
@@ -171,7 +171,7 @@ func (w *world) killOverQueue(ctx context.Context, r *receiver, config map[strin
 	defer func() { err = errors.Join(err, c.stop()) }()
 	var took []time.Duration
 	var memory int64
-	for range killRounds {
+	for range queueKills {
 		pid := 0
 		if err := c.until(ctx, "a callback worker with attempts", statusEvery, func() (bool, error) {
 			pid, err = c.callbackPid(ctx)

@@ -1,4 +1,4 @@
-//go:build cupidcrash
+//go:build faults
 
 package main
 
@@ -9,9 +9,8 @@ import (
 	"github.com/masixun71/cupid/pkg/row"
 )
 
-// crashText is the value that kills the worker which reads a source row with it. This
-// file is in no released binary: a test builds with the tag to have a row that crashes
-// its worker.
+// crashText is the value that kills the worker which reads a source row with it. A
+// released binary has none of this.
 const crashText = "crash the worker"
 
 // ReadRange reads the source rows of a chunk.
@@ -22,8 +21,8 @@ func (p *pair) ReadRange(ctx context.Context, c chunk.Chunk) (*row.Batch, error)
 }
 
 // ReadBoth reads all rows of a sweep's chunk on both sides.
-func (p *pair) ReadBoth(ctx context.Context, c chunk.Chunk) (src, des *row.Batch, err error) {
-	src, des, err = p.Pair.ReadBoth(ctx, c)
+func (p *pair) ReadBoth(ctx context.Context, c chunk.Chunk, groups chunk.Groups) (src, des *row.Batch, err error) {
+	src, des, err = p.Pair.ReadBoth(ctx, c, groups)
 	crash(p, src)
 	return src, des, err
 }
