@@ -73,8 +73,8 @@ func TestG1ScatteredSweepGoesOnAfterTheMasterIsKilled(t *testing.T) {
 	t.Parallel()
 	r, planted := newScatteredRig(t)
 	r.with("sweepIntervalSecond", 1)
-	r.with("sweepRowPerSecond", 12_000)
-	r.with("sweepThreadsRunning", 0) // the server is that of other tests, too
+	r.with("sweepRowPerSecond", 6_000) // twice as long as until the sums are written
+	r.with("sweepThreadsRunning", 0)   // the server is that of other tests, too
 	r.receiver.then(func(c call) int {
 		if c.Body.Type == 3 {
 			r.des.Exec(t, "DELETE FROM user WHERE number = "+c.Body.Row["number"].(interface{ String() string }).String())

@@ -42,60 +42,6 @@ func limit(t *testing.T, pid int, name string, resource int, value uint64) (rest
 	return func() { t.Helper(); set(before.Max) }
 }
 
-// While its user may have no more processes, the master tries again and again, and lives.
-func TestForkThatFailsIsTriedAgain(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	asNobody(t, r)
-	m := r.start("-worker", filepath.Join(r.dir, "cupid-worker"))
-	restore := limit(t, m.cmd.Process.Pid, "nproc", unix.RLIMIT_NPROC, 0)
-	for _, w := range r.workers() {
-		sendSignal(t, w.Pid, syscall.SIGKILL)
-	}
-	r.eventually("starts that failed in all slots", func() bool {
-		s, err := r.status()
-		if err != nil {
-			return false
-		}
-		for _, w := range s.Workers {
-			if w.Restarts < 3 || !strings.Contains(w.LastExit, "resource temporarily unavailable") {
-				return false
-			}
-		}
-		return true
-	})
-	restore()
-	r.insert(1, 10)
-	r.equal()
-	if m.ended() {
-		t.Errorf("the master ended: %v\n%s", m.cmd.ProcessState, m.output)
-	}
-}
-
-// asNobody has the master run as a user who is not root, where it can: limits on processes do not hold for root.
-func asNobody(t *testing.T, r *rig) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		return
-	}
-	r.write()
-	giveTo(t, "nobody", r)
-	for _, name := range []string{"cupid-master", "cupid-worker"} {
-		// The directory bin is closed to nobody.
-		if err := os.Link(filepath.Join(bin, name), filepath.Join(r.dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var stat syscall.Stat_t
-	if err := syscall.Stat(r.path, &stat); err != nil {
-		t.Fatal(err)
-	}
-	r.prepare = func(cmd *exec.Cmd) {
-		cmd.Path = filepath.Join(r.dir, "cupid-master")
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: stat.Uid, Gid: stat.Gid}
-	}
-}
-
 // Out of descriptors, the master answers nobody, starts nothing, and does not spin; when there are some again, all is as before.
 func TestDescriptorsExhausted(t *testing.T) {
 	t.Parallel()

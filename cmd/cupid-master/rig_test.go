@@ -237,7 +237,7 @@ func (r *rig) command(args ...string) (string, int) {
 
 func execute(tb testing.TB, path string, args ...string) (string, int) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience) // cleanups run commands too
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 3*patience) // cleanups run commands too
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	out, err := cmd.CombinedOutput()
@@ -245,7 +245,7 @@ func execute(tb testing.TB, path string, args ...string) (string, int) {
 	case cmd.ProcessState == nil:
 		tb.Fatalf("run %s: %v", path, err)
 	case ctx.Err() != nil:
-		tb.Fatalf("%s %q has not ended within %s: %s", path, args, patience, out)
+		tb.Fatalf("%s %q has not ended: %s", path, args, out)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
 }

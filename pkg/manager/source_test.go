@@ -214,7 +214,10 @@ func (s *source) within(c chunk.Chunk) []*line {
 			begin, _ := slices.BinarySearchFunc(all, after, above)
 			all = all[begin:]
 		}
-		return all
+		if len(c.Skip) == 0 {
+			return all
+		}
+		after, upTo = nil, nil
 	}
 	for _, l := range all {
 		switch {

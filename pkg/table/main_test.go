@@ -2,6 +2,7 @@ package table_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -83,12 +84,10 @@ func (w *world) open(tb testing.TB, change ...func(*table.PairOptions)) {
 	for _, c := range change {
 		c(&w.options)
 	}
-	w.pair, w.source = table.NewPair(w.options), table.NewSource(w.options.Source)
+	pair, source := table.NewPair(w.options), table.NewSource(w.options.Source)
+	w.pair, w.source = pair, source
 	tb.Cleanup(func() {
-		if err := w.pair.Close(); err != nil {
-			tb.Error(err)
-		}
-		if err := w.source.Close(); err != nil {
+		if err := errors.Join(pair.Close(), source.Close()); err != nil {
 			tb.Error(err)
 		}
 	})

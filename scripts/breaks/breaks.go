@@ -119,8 +119,8 @@ var breaks = []brk{
 	{
 		promise: "G9", what: "a reload with a bad file renews the workers", test: "TestG9BadReloadChangesNothing",
 		edits: []edit{{
-			"cmd/cupid-master/reload.go", "\tnext, err := load(ctx, m.options)\n\tif err != nil {\n\t\treturn err\n\t}\n",
-			"\tnext, err := load(ctx, m.options)\n\tif err != nil {\n\t\tnext = m.setup\n\t}\n",
+			"cmd/cupid-master/reload.go", "\tnext, err := load(m.options)\n\tif err != nil {\n\t\treturn err\n\t}\n",
+			"\tnext, err := load(m.options)\n\tif err != nil {\n\t\treturn m.pool.Reload(ctx, supervisor.Update{\n\t\t\tSlots: slots(m.setup.config.WorkerNumber), Payload: func(int) json.RawMessage { return m.setup.orders }, Starter: m.starter(m.setup),\n\t\t})\n\t}\n",
 		}},
 	},
 	{
