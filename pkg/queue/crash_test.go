@@ -160,7 +160,11 @@ func TestChildDrains(t *testing.T) {
 	var err error
 	total := 0
 	for n := 1000; n > 0; { // to the last page
-		if err = q.Put(t.Context(), puts("g", total, total+n)); err == nil {
+		large := puts("g", total, total+n)
+		for i := range large {
+			large[i].Payload = make([]byte, 1000) // else it takes a minute to fill the disk
+		}
+		if err = q.Put(t.Context(), large); err == nil {
 			total += n
 		} else {
 			n /= 2
