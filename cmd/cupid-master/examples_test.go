@@ -102,7 +102,9 @@ func TestExampleConfigurationPassesTheCheck(t *testing.T) {
 	cmd.Env = append(os.Environ(), "CUPID_SRC_PASSWORD="+r.src.Password, "CUPID_DES_PASSWORD="+r.des.Password,
 		"CALLBACK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "CALLBACK_TOKEN=token", "TELEGRAM_TOKEN=110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw")
 	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("the configuration is good")) || bytes.Contains(out, []byte("WARNING")) {
+	// A server whose list of transactions many others read, as other tests do, does not renew it for everyone.
+	warnings := bytes.Count(out, []byte("WARNING")) - bytes.Count(out, []byte("may not see open transactions"))
+	if err != nil || !bytes.Contains(out, []byte("the configuration is good")) || warnings > 0 {
 		t.Errorf("-check: %v\n%s", err, out)
 	}
 }

@@ -21,6 +21,7 @@ func newFullRig(t *testing.T) *rig {
 	r := newRig(t)
 	r.config["logLevel"] = "info"
 	r.with("update", false)
+	r.des0()["callbackNotification"].(map[string]any)["stormRowPerMinute"] = 0 // the disk is to be seen, and no storm
 	r.receiver.then(func(call) int { return 500 })
 	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_"+strconv.Itoa(fullRows))
 	return r
