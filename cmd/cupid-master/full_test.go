@@ -18,6 +18,7 @@ const fullRows = 6_000
 // newFullRig is a rig whose events do not fit on its disk, and stay as long as the
 // receiver refuses them.
 func newFullRig(t *testing.T) *rig {
+	t.Helper()
 	r := newRig(t)
 	r.config["logLevel"] = "info"
 	r.with("update", false)

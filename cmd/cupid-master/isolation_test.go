@@ -13,7 +13,7 @@ import (
 // silent is the address of a server that accepts connections and never says a word.
 func silent(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it waits for nothing
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func unreachable(tb testing.TB) string {
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 	for { // until the backlog is full
-		c, err := net.DialTimeout("tcp", addr, 200*time.Millisecond) //nolint:noctx // it has a timeout
+		c, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
 		if err != nil {
 			return addr
 		}

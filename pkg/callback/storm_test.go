@@ -48,7 +48,7 @@ func (m *remembers) Save(memo callback.Memo) error {
 func (r *rig) wantRate(perSecond, burst int) {
 	r.t.Helper()
 	r.receiver.mu.Lock()
-	at := append([]time.Time(nil), r.receiver.at...)
+	at := append([]time.Time(nil), r.at...)
 	r.receiver.mu.Unlock()
 	for i := burst; i+perSecond < len(at); i++ {
 		if d := at[i+perSecond].Sub(at[i]); d < time.Second {

@@ -86,7 +86,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	defer cancel()
 	raw, err := c.Connector.Connect(ctx)
 	if err != nil {
-		if context.Cause(ctx) == errNoGreeting {
+		if errors.Is(context.Cause(ctx), errNoGreeting) {
 			err = fmt.Errorf("%w: %s", errNoGreeting, err.Error())
 		}
 		return nil, err
