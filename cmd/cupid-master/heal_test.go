@@ -36,6 +36,7 @@ func TestG5WhatBecomesOfARowIsTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.config["settleMillisecond"] = 200
+	r.with("insert", false) // two scans that report a row at one time would make its heals a matter of luck
 	r.receiver.then(func(c call) int {
 		switch fmt.Sprint(c.Body.Row["number"]) {
 		case "1":
