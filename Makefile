@@ -30,7 +30,8 @@ demo: build ## show the main job on a private MariaDB in under a minute (KEEP=1 
 	@go build -o $(CACHE)/demo ./scripts/demo && $(CACHE)/demo $(if $(KEEP),-keep)
 
 test: ## run all tests against a private MariaDB, race detector on
-	go test $(RACE) -parallel 4 -timeout 15m ./...
+	@# The longest first: chaos mostly waits.
+	go test $(RACE) -parallel 4 -timeout 15m ./scripts/chaos ./cmd/... ./...
 	@set -e; for m in $(MODULES); do echo "cd $$m && go test ./..."; (cd $$m && go test ./...); done
 	@$(MAKE) --no-print-directory power
 

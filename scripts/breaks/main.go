@@ -2,7 +2,7 @@
 // demands that the promise's test fails. No file of the checkout is changed; the Go
 // tool is given the broken ones in their place (go help build, -overlay).
 //
-// Its own test sees to it that every break still fits the sources and compiles.
+// Its own test sees to it that every break still fits the sources.
 package main
 
 import (
