@@ -173,9 +173,9 @@ func TestKilledWorkerIsReplacedAtOnce(t *testing.T) {
 	if got := h.pool.Status()[1]; got.Generation != 1 {
 		t.Errorf("the other worker: got %+v", got)
 	}
-	if got := h.of(0); !slices.Equal(got, []string{"ready", "gone: signal: killed", "ready"}) {
-		t.Errorf("heard %q", got)
-	}
+	h.until(0, "heard of", func(supervisor.SlotStatus) bool { // a moment after the status says so
+		return slices.Equal(h.of(0), []string{"ready", "gone: signal: killed", "ready"})
+	})
 	h.stop()
 }
 
@@ -185,14 +185,14 @@ func TestWorkersWithFaultsStopNobodyElse(t *testing.T) {
 		{"huge-frame", "frame larger than 4 MiB"},
 		{"half-frame", "unexpected EOF"},
 		{"no-json", "frame holds no valid envelope"},
-		{"silent", "no hello within 2s"},
+		{"silent", "no hello within 5s"},
 		{"crash", "exit status 2"},
 	}
 	kinds := []string{"good"}
 	for _, test := range tests {
 		kinds = append(kinds, test.kind)
 	}
-	h := newHouse(t, kinds, func(c *supervisor.Config) { c.ReadyTimeout = 2 * time.Second })
+	h := newHouse(t, kinds, func(c *supervisor.Config) { c.ReadyTimeout = 5 * time.Second })
 	for i, test := range tests {
 		status := h.until(i+1, "replaced", func(s supervisor.SlotStatus) bool { return s.Restarts > 0 })
 		if !strings.Contains(status.LastExit, test.want) {
