@@ -31,11 +31,6 @@ func (r *rig) depth() int {
 // queueFile is the callback worker's.
 func (r *rig) queueFile() string { return filepath.Join(r.dir, "cache", "callback-1.db") }
 
-// alertsOf counts the alerts of a kind in the logs.
-func (r *rig) alertsOf(kind string) int {
-	return strings.Count(r.logs(), `"kind":"`+kind+`"`)
-}
-
 // Events that are lost on disk are found again: the rows they are of are behind every
 // cursor, and the next sweep would come in a day.
 func TestG1DamagedQueueIsSweptAgain(t *testing.T) {
@@ -81,7 +76,7 @@ func TestG1DamagedQueueIsSweptAgain(t *testing.T) {
 			r.eventually("an urgent pass is over", func() bool {
 				return strings.Contains(r.state(), `"urgent"`) && !strings.Contains(r.state(), `"pass": 1,`)
 			})
-			if n := r.alertsOf(test.alert); n != 1 {
+			if n := r.told(test.alert); n != 1 {
 				t.Errorf("%d alerts, want one: %q", n, test.alert)
 			}
 			kept, err := filepath.Glob(r.queueFile() + ".damaged-*Z")
@@ -99,8 +94,8 @@ func TestG1DamagedQueueIsSweptAgain(t *testing.T) {
 			r.start()
 			r.src.Exec(t, "INSERT INTO user (number, name) VALUES (1000, 'x')")
 			r.eventually("tables equal", func() bool { return r.differing() == 0 })
-			if n := strings.Count(r.logs(), "sweep goes over the table"); n != passes || r.alertsOf(test.alert) != 1 {
-				t.Errorf("%d passes and %d alerts after another start, want %d and 1", n, r.alertsOf(test.alert), passes)
+			if n := strings.Count(r.logs(), "sweep goes over the table"); n != passes || r.told(test.alert) != 1 {
+				t.Errorf("%d passes and %d alerts after another start, want %d and 1", n, r.told(test.alert), passes)
 			}
 		})
 	}
@@ -116,6 +111,6 @@ func TestDamagedQueueWithoutASweepIsToldOf(t *testing.T) {
 	writeFile(t, r.queueFile(), "no database")
 	r.start()
 	r.eventually("an alert that says what to do", func() bool {
-		return r.alertsOf("queue damaged") == 1 && strings.Contains(r.logs(), "src.sweep is off for ")
+		return r.told("queue damaged") == 1 && strings.Contains(r.logs(), "src.sweep is off for ")
 	})
 }

@@ -22,7 +22,7 @@ func newFullRig(t *testing.T) *rig {
 	r := newRig(t)
 	r.config["logLevel"] = "info"
 	r.with("update", false)
-	r.des0()["callbackNotification"].(map[string]any)["stormRowPerMinute"] = 0 // the disk is to be seen, and no storm
+	r.callbacks("stormRowPerMinute", 0) // the disk is to be seen, and no storm
 	r.receiver.then(func(call) int { return 500 })
 	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_"+strconv.Itoa(fullRows))
 	return r
@@ -54,7 +54,7 @@ func (r *rig) wantPatience(t *testing.T, pid int) {
 	if n := len(r.receiver.all()) - calls; n > 10 {
 		t.Errorf("%d calls while the disk was full", n)
 	}
-	if n := r.alertsOf("events not stored"); n != 1 {
+	if n := r.told("events not stored"); n != 1 {
 		t.Errorf("%d alerts that events are not stored, want one", n)
 	}
 }
@@ -89,7 +89,7 @@ func TestG7FullQueueDiskStopsTheScansAlone(t *testing.T) {
 		}
 	}
 	limit(512 << 10)
-	r.eventually("the disk is full", func() bool { return r.alertsOf("events not stored") > 0 })
+	r.eventually("the disk is full", func() bool { return r.told("events not stored") > 0 })
 	r.wantPatience(t, pid)
 	if n := r.depth(); n >= fullRows {
 		t.Fatalf("%d events are stored on a full disk", n)
@@ -122,7 +122,7 @@ func TestG7FullFileSystemIsWaitedFor(t *testing.T) {
 	}
 	r.wrap = []string{"unshare", "-rm", "sh", "-c", mount + ` && head -c 24200000 /dev/zero >` + cache + `/ballast && exec "$@"`, "sh"}
 	m := r.launch()
-	r.eventually("the disk is full", func() bool { return r.alertsOf("events not stored") > 0 })
+	r.eventually("the disk is full", func() bool { return r.told("events not stored") > 0 })
 	pid := 0
 	for _, p := range r.processes() {
 		title, _ := os.ReadFile("/proc/" + p + "/cmdline")

@@ -46,10 +46,7 @@ func (r *rig) commit(tx *sqlx.Tx) {
 // passed waits until the cursor of the insert scan is at an id.
 func (r *rig) passed(id int) {
 	r.t.Helper()
-	r.eventually(fmt.Sprintf("the cursor is at %d", id), func() bool {
-		state := strings.ReplaceAll(r.state(), " ", "")
-		return strings.Contains(state, `"cursor":"`+strconv.Itoa(id)+`"`)
-	})
+	r.eventually(fmt.Sprintf("the cursor is at %d", id), func() bool { return r.cursor(strconv.Itoa(id)) })
 }
 
 // blind gives cupid an account that does not see the transactions of others.

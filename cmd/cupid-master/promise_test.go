@@ -23,30 +23,6 @@ func (m *run) killAll() {
 	m.rig.noneLeft()
 }
 
-// pairReport is what the callback worker says of the rig's pair.
-type pairReport struct {
-	Depth        int    `json:"depth"`
-	Attempts     uint64 `json:"attempts"`
-	Failed       uint64 `json:"failed"`
-	HealedItself uint64 `json:"healedItself"`
-}
-
-// pair is the report on the rig's one pair; ok is false while there is none.
-func (r *rig) pair() (p pairReport, ok bool) {
-	s, err := r.status()
-	if err != nil {
-		return p, false
-	}
-	var pairs map[string]pairReport
-	if json.Unmarshal(s.Reports["1"], &pairs) != nil {
-		return p, false
-	}
-	for _, p = range pairs {
-		return p, true
-	}
-	return p, false
-}
-
 // cursor reports whether the insert scan has passed an id.
 func (r *rig) cursor(id string) bool {
 	return strings.Contains(strings.ReplaceAll(r.state(), " ", ""), `"cursor":"`+id+`"`)
@@ -113,8 +89,8 @@ func TestG4NothingStaleIsSent(t *testing.T) {
 	before := len(r.receiver.all())
 	r.eventually("tables equal", func() bool { return r.differing() == 0 })
 	r.eventually("the healed one is dropped and counted", func() bool {
-		p, ok := r.pair()
-		return ok && p.Depth == 0 && p.HealedItself == 1
+		p := r.onlyPair()
+		return p.Depth == 0 && p.HealedItself == 1
 	})
 	for _, c := range r.receiver.all()[before:] {
 		if c.Body.Row["number"] != json.Number("1") || c.Body.Row["name"] != "new" {
@@ -134,11 +110,11 @@ func TestG7FullQueueHoldsTheScans(t *testing.T) {
 	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_"+itoa(rows))
 	r.start()
 	r.eventually("the queue is full and the scan waits", func() bool {
-		p, ok := r.pair()
+		p := r.onlyPair()
 		if p.Depth > limit {
 			t.Fatalf("%d events in the queue, want at most %d", p.Depth, limit)
 		}
-		return ok && p.Depth == limit && strings.Contains(r.logs(), "the scans wait until they can")
+		return p.Depth == limit && strings.Contains(r.logs(), "the scans wait until they can")
 	})
 	if r.cursor(itoa(rows)) {
 		t.Error("the cursor is past rows that are neither right nor in the queue")

@@ -12,7 +12,7 @@ func (r *rig) told(kind string) int { return strings.Count(r.logs(), fmt.Sprintf
 
 // callbacks changes a key of the first destination's callbackNotification.
 func (r *rig) callbacks(key string, value any) {
-	r.config["des"].([]any)[0].(map[string]any)["callbackNotification"].(map[string]any)[key] = value
+	r.des0()["callbackNotification"].(map[string]any)[key] = value
 }
 
 // The pipeline is down and 2,000 rows are missing at once: one alert, no more calls
