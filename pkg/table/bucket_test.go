@@ -152,7 +152,7 @@ func TestSwappedValuesDoNotCancelOutInBuckets(t *testing.T) {
 	if got := w.sweptByBuckets(t, 7); len(got) != 40 {
 		t.Errorf("found %d rows that swapped their values, want 40", len(got))
 	}
-	for _, hash := range []int{table.HashSHA2, table.HashCRC32C, table.HashCRC32} {
+	for _, hash := range []int{table.HashSHA2, table.HashMariaCRC32C, table.HashMariaCRC32, table.HashCRC32} {
 		if err := w.pair.Pretend(t.Context(), hash, false); err != nil {
 			t.Fatal(err)
 		}

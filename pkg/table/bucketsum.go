@@ -20,11 +20,7 @@ const (
 
 // keyHash is the hash of a row's key, by which its bucket is known: 32 bits.
 func (s summer) keyHash(side row.Side) string {
-	key := hashCRC32.text(side, s.keys, "")
-	if len(s.keys) == 1 {
-		key = hashCRC32.value(side, s.keys[0])
-	}
-	return hashCRC32.of(key)
+	return hashCRC32.of(s.keyText(hashCRC32, side))
 }
 
 // rowHash is a hash of a row's values, of 32 bits. With SHA-2 it has a parameter, the salt.

@@ -36,7 +36,8 @@
 //
 // A sum is the XOR, over the rows, of hash(values) * (hash(key) ^ salt | 1), so that two rows
 // that swap a value do not cancel out. Each value is printed such that two texts are equal
-// exactly when the values are for pkg/row; where SQL cannot say that (JSON by value, a number
+// exactly when the values are for pkg/row, and the texts are parted by a byte that no text in utf8mb4 has
+// (columns of bytes have their lengths behind all); where SQL cannot say that (JSON by value, a number
 // against text, a float against a decimal, floats with a tolerance) the pair has no sums. The hash is CRC32, of 32 bits,
 // for even salts and CRC32C (MariaDB from 10.8 on) or else SHA-2 for odd ones: a changed row that
 // one does not see, once in four thousand million, the other does. Between two MySQL it is always

@@ -43,9 +43,10 @@ func give(db *sqlx.DB) func(SideOptions) (*sqlx.DB, error) {
 
 // Hashes of Pretend.
 const (
-	HashCRC32  = int(hashCRC32)
-	HashCRC32C = int(hashCRC32C)
-	HashSHA2   = int(hashSHA2)
+	HashCRC32       = int(hashCRC32)
+	HashMariaCRC32  = int(hashMariaCRC32)
+	HashMariaCRC32C = int(hashMariaCRC32C)
+	HashSHA2        = int(hashSHA2)
 )
 
 // Pretend makes Sums use a hash whatever the servers are, and times be rounded as if
@@ -66,7 +67,11 @@ func (p *Pair) Pretend(ctx context.Context, h int, round bool) error {
 	sums := &changed.sweep.sums
 	sums.hashes = [2]hash{hash(h), hash(h)}
 	sums.keys, sums.columns = pretend(sums.keys), pretend(sums.columns)
-	changed.mapping = row.NewMapping(rulesOf(sums.keys), rulesOf(sums.columns))
+	columns := slices.Clone(pl.mapping.Columns())
+	for i := range columns {
+		columns[i].RoundFraction = round
+	}
+	changed.mapping = row.NewMapping(rulesOf(sums.keys), columns)
 	changed.sweep.Checksum = changed.sweep.Checksum && unfit(slices.Concat(sums.keys, sums.columns)) == ""
 	p.know(&changed)
 	return nil

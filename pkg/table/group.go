@@ -28,17 +28,6 @@ func groupsOf(rows int) int {
 	return min(max(1<<bits.Len(uint(rows/groupRows)), minGroups), maxGroups)
 }
 
-// groupHash is the CRC32 of a row's key as the sums have it, on a side: keys that are
-// equal for package row have the same one, whatever their types. CRC32 is what every
-// server has, and nothing depends on what it does not tell apart.
-func (s summer) groupHash(on row.Side) string {
-	key := hashCRC32.text(on, s.keys, "")
-	if len(s.keys) == 1 {
-		key = hashCRC32.value(on, s.keys[0])
-	}
-	return hashCRC32.of(key)
-}
-
 // groupCondition leaves all rows out that are in none of groups. Its list is padded to
 // a few lengths, so that few statements exist.
 func (s summer) groupCondition(on row.Side, g chunk.Groups) []condition {
@@ -53,7 +42,7 @@ func (s summer) groupCondition(on row.Side, g chunk.Groups) []condition {
 	for len(values) < size {
 		values = append(values, values[len(values)-1])
 	}
-	return []condition{{"(" + s.groupHash(on) + " & " + strconv.Itoa(g.Of-1) + ") IN (" + repeat("?", ", ", size) + ")", values}}
+	return []condition{{"(" + s.keyHash(on) + " & " + strconv.Itoa(g.Of-1) + ") IN (" + repeat("?", ", ", size) + ")", values}}
 }
 
 // GroupSums is Sums by groups: the rows of a sweep's chunk are parted by a hash of their
@@ -99,7 +88,7 @@ func (p *Pair) groupSums(ctx context.Context, pl *plan, on row.Side, c chunk.Chu
 	}
 	where, args := s.where(range_)
 	q := query{
-		"SELECT " + pl.sweep.sums.groupHash(on) + " & " + strconv.Itoa(of-1) + ", COUNT(*), " + pl.sweep.sums.expression(on, c.Salt) +
+		"SELECT " + pl.sweep.sums.keyHash(on) + " & " + strconv.Itoa(of-1) + ", COUNT(*), " + pl.sweep.sums.expression(on, c.Salt) +
 			" FROM " + quote(s.o.Table) + where + " GROUP BY 1",
 		append([]driver.Value{int64(c.Salt)}, args...),
 	}

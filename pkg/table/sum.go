@@ -110,15 +110,16 @@ func sumOf(values []driver.Value) (Sum, error) {
 type hash int
 
 const (
-	hashCRC32  hash = iota
-	hashCRC32C      // another polynomial, which sees what CRC32 misses; MariaDB from 10.8 on
-	hashSHA2        // 64 bits of SHA-256
+	hashCRC32       hash = iota // of any two servers
+	hashMariaCRC32              // the same between two MariaDB, which put a float into a text as it is stored
+	hashMariaCRC32C             // another polynomial, which sees what CRC32 misses; from 10.8 on
+	hashSHA2                    // 64 bits of SHA-256
 )
 
 // summer makes the expressions that add up the rows of a side.
 type summer struct {
-	keys, columns []columnPair
-	hashes        [2]hash // by the salt's lowest bit
+	keys, columns []columnPair // columns without those that are of the key, too
+	hashes        [2]hash      // by the salt's lowest bit
 }
 
 // summer chooses the hashes. CRC32 has 32 bits and is linear: two values that it
@@ -126,21 +127,33 @@ type summer struct {
 // salt takes another function. SHA-2 costs a MySQL server a fifth more, and a MariaDB
 // twice as much.
 func (b planner) summer(keys, columns []columnPair) summer {
-	s := summer{keys: keys, columns: columns}
-	src, des := parseServer(b.src.server.Version), parseServer(b.des.server.Version)
-	crc32c := func(s server) bool { return s.MariaDB && (s.Major > 10 || s.Major == 10 && s.Minor >= 8) }
-	switch {
-	case !src.MariaDB && !des.MariaDB:
-		s.hashes = [2]hash{hashSHA2, hashSHA2}
-	case crc32c(src) && crc32c(des):
-		s.hashes = [2]hash{hashCRC32, hashCRC32C}
-	default:
-		s.hashes = [2]hash{hashCRC32, hashSHA2}
+	s := summer{keys: keys}
+	for _, cp := range columns {
+		if !slices.ContainsFunc(keys, cp.same) {
+			s.columns = append(s.columns, cp)
+		}
 	}
 	if len(s.columns) == 0 {
 		s.columns = s.keys
 	}
+	src, des := parseServer(b.src.server.Version), parseServer(b.des.server.Version)
+	crc32c := func(s server) bool { return s.Major > 10 || s.Major == 10 && s.Minor >= 8 }
+	switch {
+	case !src.MariaDB && !des.MariaDB:
+		s.hashes = [2]hash{hashSHA2, hashSHA2}
+	case !src.MariaDB || !des.MariaDB:
+		s.hashes = [2]hash{hashCRC32, hashSHA2}
+	case crc32c(src) && crc32c(des):
+		s.hashes = [2]hash{hashMariaCRC32, hashMariaCRC32C}
+	default:
+		s.hashes = [2]hash{hashMariaCRC32, hashSHA2}
+	}
 	return s
+}
+
+// same reports whether two pairs are of the same columns.
+func (cp columnPair) same(o columnPair) bool {
+	return cp.rule.Source().Name == o.rule.Source().Name && cp.rule.Destination().Name == o.rule.Destination().Name
 }
 
 // expression adds up all rows. It has one parameter, the salt. The XOR of a linear
@@ -152,50 +165,64 @@ func (s summer) expression(side row.Side, salt uint32) string {
 		text := h.text(side, slices.Concat(s.keys, s.columns), "?")
 		return "BIT_XOR(CAST(CONV(LEFT(SHA2(" + text + ", 256), 16), 16, 10) AS UNSIGNED))"
 	}
-	key := h.text(side, s.keys, "")
+	return "BIT_XOR(" + h.of(h.text(side, s.columns, "")) + " * ((" + h.of(s.keyText(h, side)) + " ^ ?) | 1))"
+}
+
+// keyText is what is hashed of a row's key.
+func (s summer) keyText(h hash, side row.Side) string {
 	if len(s.keys) == 1 {
-		key = h.value(side, s.keys[0])
+		return h.value(side, s.keys[0])
 	}
-	return "BIT_XOR(" + h.of(h.text(side, s.columns, "")) + " * ((" + h.of(key) + " ^ ?) | 1))"
+	return h.text(side, s.keys, "")
 }
 
 // of is the hash of an expression, as a number or a text without commas.
 func (h hash) of(expression string) string {
 	switch h {
-	case hashCRC32C:
+	case hashMariaCRC32C:
 		return "CRC32C(" + expression + ")"
 	case hashSHA2:
 		return "SHA2(" + expression + ", 256)"
-	case hashCRC32:
+	case hashCRC32, hashMariaCRC32:
 	}
 	return "CRC32(" + expression + ")"
 }
 
+// separator parts values, and null stands for NULL. No text in utf8mb4 has either byte, nor
+// has a number. Both are binary, which makes all of the text binary: nothing is converted
+// that need not be, and character sets and collations do not clash.
+const (
+	separator = "CAST(0xFF AS BINARY)"
+	null      = "CAST(0xFE AS BINARY)"
+)
+
 // text is one text of the values of all pairs, after a first one if that is given. It
-// is unambiguous: values are parted by commas, NULL left out; the lengths of those that
-// may have commas in them, but the last, and which ones are NULL stand at the end.
-//
-// The separator is binary, which makes all of the text binary: nothing is converted that
-// need not be, and character sets and collations do not clash.
+// is unambiguous: values that are text or number are parted by the separator, those of a
+// fixed length need none. Of those that may have any bytes in them the lengths, but that of the
+// last, and which ones are NULL stand at the end.
 func (h hash) text(side row.Side, pairs []columnPair, first string) string {
-	parts := []string{"CAST(',' AS BINARY)"}
+	parts := []string{separator}
 	if first != "" {
 		parts = append(parts, first)
 	}
 	var lengths, nulls []string
 	for _, cp := range pairs {
 		value := h.value(side, cp)
-		parts = append(parts, value)
-		if cp.commas() {
+		nullable := columnOf(cp.rule, side).Nullable
+		switch {
+		case cp.anyBytes():
 			lengths = append(lengths, "LENGTH("+value+")")
-		}
-		if cp.rule.Source().Nullable || cp.rule.Destination().Nullable {
-			null := "0"
-			if c := columnOf(cp.rule, side); c.Nullable {
-				null = "ISNULL(" + quote(c.Name) + ")"
+			if cp.rule.Source().Nullable || cp.rule.Destination().Nullable {
+				flag := "0"
+				if nullable {
+					flag = "ISNULL(" + quote(columnOf(cp.rule, side).Name) + ")"
+				}
+				nulls = append(nulls, fmt.Sprintf("(%s << %d)", flag, len(nulls)%maxFlags))
 			}
-			nulls = append(nulls, fmt.Sprintf("(%s << %d)", null, len(nulls)%maxFlags))
+		case nullable && !h.stored(cp):
+			value = "IFNULL(" + value + ", " + null + ")"
 		}
+		parts = append(parts, value)
 	}
 	if len(lengths) > 0 {
 		parts = append(parts, lengths[:len(lengths)-1]...)
@@ -216,7 +243,13 @@ func columnOf(r row.Rule, side row.Side) row.Column {
 	return r.Source()
 }
 
-// commas reports whether the value of a pair may have any bytes in it.
-func (cp columnPair) commas() bool {
-	return cp.rule.Shape() == row.ShapeBytes && cp.rule.Source().DataType != "date" && !cp.long()
+// anyBytes reports whether the value of a pair may have any bytes in it.
+func (cp columnPair) anyBytes() bool {
+	return cp.rule.Shape() == row.ShapeBytes && !cp.long() && !(isUTF8(cp.rule.Source()) && isUTF8(cp.rule.Destination()))
+}
+
+// isUTF8 reports whether bytesText of a column is text in utf8mb4. An ASCII column of some
+// servers holds bytes that are none.
+func isUTF8(c row.Column) bool {
+	return c.DataType == "date" || slices.Contains(printedTypes, c.DataType) || isText(c) && c.Charset != "" && c.Charset != "ascii"
 }

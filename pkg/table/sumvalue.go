@@ -26,7 +26,7 @@ func (h hash) value(side row.Side, cp columnPair) string {
 	case row.ShapeNumber:
 		return numberText(c, other, expression)
 	case row.ShapeFloat:
-		return h.floatText(expression)
+		return h.floatText(expression, c.Nullable)
 	case row.ShapeDateTime:
 		return dateTimeText(c, expression, cp.rule)
 	case row.ShapeTime:
@@ -40,11 +40,14 @@ func (h hash) value(side row.Side, cp columnPair) string {
 	return text
 }
 
+// printedTypes have a text of their own.
+var printedTypes = []string{"uuid", "inet4", "inet6"}
+
 // bytesText is text in utf8mb4. Of the character sets whose bytes are those of utf8mb4
 // it is the column itself.
 func bytesText(c row.Column, expression string) string {
 	switch {
-	case slices.Contains([]string{"uuid", "inet4", "inet6"}, c.DataType):
+	case slices.Contains(printedTypes, c.DataType):
 		return "CAST(" + expression + " AS CHAR)"
 	case isText(c) && !slices.Contains([]string{"", "utf8mb4", "utf8mb3", "utf8", "ascii"}, c.Charset):
 		return "CONVERT(" + expression + " USING utf8mb4)"
@@ -64,13 +67,26 @@ func numberText(c, other row.Column, expression string) string {
 	return expression
 }
 
+// stored reports whether the text of a pair's value is a float as it is stored, and then one
+// for NULL, too.
+func (h hash) stored(cp columnPair) bool {
+	return cp.rule.Shape() == row.ShapeFloat && (h == hashMariaCRC32 || h == hashMariaCRC32C)
+}
+
 // floatText avoids printing a float where it can, which is half of all work. Adding
-// zero makes -0.0 0.0, and a FLOAT the double it is, instead of six digits of it.
-func (h hash) floatText(expression string) string {
-	if h == hashSHA2 {
+// zero makes -0.0 0.0, and a FLOAT the double it is, instead of six digits of it. A point
+// is a text of 25 bytes that has its two numbers as they are stored; between two MariaDB
+// it is that text, and NULL is the other number.
+func (h hash) floatText(expression string, nullable bool) string {
+	switch {
+	case h == hashSHA2:
 		return "(" + expression + " + 0e0)" // 32 bits of a value would be too few here
+	case h == hashCRC32:
+		return h.of("POINT(" + expression + " + 0e0, 0)")
+	case nullable:
+		return "POINT(IFNULL(" + expression + ", 0) + 0e0, ISNULL(" + expression + "))"
 	}
-	return h.of("POINT(" + expression + " + 0e0, 0)")
+	return "POINT(" + expression + " + 0e0, 0)"
 }
 
 const (

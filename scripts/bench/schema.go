@@ -26,7 +26,7 @@ func (s schema) checksum(mysql bool) string {
 	if !mysql {
 		return "BIT_XOR(CRC32(" + s.values + ") * (CRC32(" + s.keys + ") | 1))"
 	}
-	values := strings.NewReplacer("CRC32(POINT(score + 0e0, 0))", "score + 0e0", "CRC32(body)", "SHA2(body, 256)").Replace(s.values)
+	values := strings.NewReplacer("POINT(IFNULL(score, 0) + 0e0, ISNULL(score))", "IFNULL(score + 0e0, CAST(0xFE AS BINARY))", "CRC32(body)", "SHA2(body, 256)").Replace(s.values)
 	return "BIT_XOR(CAST(CONV(LEFT(SHA2(" + values + ", 256), 16), 16, 10) AS UNSIGNED))"
 }
 
@@ -93,8 +93,8 @@ func userFew(key string) string {
 }
 
 // userCupid is what cupid makes of the columns; see package table.
-const userCupid = "CONCAT_WS(CAST(',' AS BINARY), id, number, name, avatar, balance, CRC32(POINT(score + 0e0, 0)), created_at, update_time, " +
-	"LENGTH(name), ISNULL(name) | (ISNULL(avatar) << 1) | (ISNULL(score) << 2))"
+const userCupid = "CONCAT_WS(CAST(0xFF AS BINARY), number, IFNULL(name, CAST(0xFE AS BINARY)), IFNULL(avatar, CAST(0xFE AS BINARY)), balance, " +
+	"POINT(IFNULL(score, 0) + 0e0, ISNULL(score)), created_at, update_time)"
 
 var userSchema = schema{
 	table: "user", part: 1, columns: strings.Join(userColumns, ", "), text: []string{"name", "avatar"},
@@ -158,8 +158,8 @@ var wideSchema = schema{
 		"INSERT INTO {des}.entry_diff " + entryRows + "= 7777",
 		"ANALYZE TABLE {src}.entry, {des}.entry, {des}.entry_diff",
 	},
-	values: "CONCAT_WS(CAST(',' AS BINARY), tenant, number, id, title, CRC32(body), note, amount, changed, LENGTH(tenant), LENGTH(title), ISNULL(note))",
-	keys:   "CONCAT_WS(CAST(',' AS BINARY), tenant, number)",
+	values: "CONCAT_WS(CAST(0xFF AS BINARY), id, title, CRC32(body), IFNULL(note, CAST(0xFE AS BINARY)), amount, changed)",
+	keys:   "CONCAT_WS(CAST(0xFF AS BINARY), tenant, number)",
 	order:  "tenant, number",
 	cases: []sweepCase{
 		{"wide, composite key, equal, 1 task worker", "entry", []string{"tenant", "number"}, 1, 0, ""},
