@@ -44,7 +44,7 @@ const (
 	TypeAlert       = "alert"        // any→R→C something an operator should be told
 	TypeSweepAgain  = "sweep-again"  // C→R→M pairs of which events were lost on disk: their tables are to be swept anew
 
-	TypeReportLine    = "report-line"    // T→m one confirmed divergence of such a run, a JSON object
+	TypeReportLines   = "report-lines"   // T→m confirmed divergences of such a run, a JSON array of objects
 	TypeSweepProgress = "sweep-progress" // M→m how far the sweeps of a run with -once are
 )
 

@@ -32,11 +32,11 @@ type early struct {
 	pending  map[int]chan struct{}  // by slot, closed when its start is over; never changed
 }
 
-// startEarly starts the first generation of the manager and of the task workers of n slots.
-func startEarly(ctx context.Context, n int, start func(context.Context, supervisor.Order) (*process.Child, error)) *early {
+// startEarly starts the first generation of the manager and of the task workers.
+func startEarly(ctx context.Context, slots []supervisor.Slot, start func(context.Context, supervisor.Order) (*process.Child, error)) *early {
 	ctx, cancel := context.WithCancel(ctx)
 	e := &early{began: time.Now(), cancel: cancel, children: map[int]*process.Child{}, pending: map[int]chan struct{}{}}
-	for i, slot := range slots(n) {
+	for i, slot := range slots {
 		if slot.Role == router.RoleCallback {
 			continue // it has nothing to do before a row was found that differs
 		}

@@ -67,7 +67,7 @@ type Early = early
 
 // StartEarly starts the workers of n slots, which count as that old already.
 func StartEarly(ctx context.Context, n int, age time.Duration, start func(context.Context, supervisor.Order) (*process.Child, error)) *Early {
-	e := startEarly(ctx, n, start)
+	e := startEarly(ctx, (&master{}).slots(n), start)
 	e.began = e.began.Add(-age)
 	return e
 }

@@ -54,6 +54,20 @@ SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON
 `, now.UTC().Format(time.RFC3339), build, strconv.QuoteToASCII(config))
 }
 
+// addAll writes lines of the report.
+func (l *lines) addAll(body json.RawMessage) error {
+	var all []json.RawMessage
+	if err := json.Unmarshal(body, &all); err != nil {
+		return fmt.Errorf("read lines of the report: %w", err)
+	}
+	for _, line := range all {
+		if err := l.add(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // add writes one line of the report.
 func (l *lines) add(line json.RawMessage) error {
 	rest, sql, pair, err := split(line)

@@ -101,11 +101,11 @@ func (r *once) take(env ipc.Envelope) bool {
 		return env.Type != ipc.TypeStatusReply
 	}
 	switch env.Type {
-	case ipc.TypeReportLine:
+	case ipc.TypeReportLines:
 		if r.lines == nil {
 			return true
 		}
-		if err := r.lines.add(env.Body); err != nil {
+		if err := r.lines.addAll(env.Body); err != nil {
 			r.broken = err
 			r.end(err)
 		}
@@ -229,14 +229,21 @@ func (m *master) followOnce(ctx context.Context) {
 func (m *master) unready() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	i := slices.IndexFunc(m.pool.Status(), func(s supervisor.SlotStatus) bool { return !m.readied[s.Slot] })
-	if i < 0 {
+	waiting := m.unreadyLocked()
+	if len(waiting) == 0 {
 		return ""
 	}
-	s := m.pool.Status()[i]
+	s := waiting[0]
 	text := fmt.Sprintf("the %s worker in slot %d", s.Role, s.Slot)
 	if s.LastExit != "" {
 		text += " (" + s.LastExit + ")"
 	}
 	return text
+}
+
+// unreadyLocked are the slots whose worker was never ready. m.mu is held.
+func (m *master) unreadyLocked() []supervisor.SlotStatus {
+	return slices.DeleteFunc(m.pool.Status(), func(s supervisor.SlotStatus) bool {
+		return m.readied[s.Slot] || s.State == supervisor.Idle.String()
+	})
 }

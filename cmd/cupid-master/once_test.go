@@ -191,6 +191,9 @@ func TestOnceReportsAllKindsAndSQLRepairsThem(t *testing.T) {
 	if n := r.differing(); n != 4 {
 		t.Errorf("%d rows differ after the run, want 4: it only looks", n)
 	}
+	if logs, err := filepath.Glob(filepath.Join(r.config["logDir"].(string), "cupid-callback-*")); err != nil || len(logs) > 0 {
+		t.Errorf("a dry run had a callback worker, which logs to %v, %v", logs, err)
+	}
 	r.execute(r.file("sql"))
 	r.once(0, "-dry-run")
 }

@@ -103,7 +103,7 @@ func (m *master) tryReload(ctx context.Context) error {
 	}
 	m.swap(next)
 	err = m.pool.Reload(ctx, supervisor.Update{
-		Slots: slots(next.config.WorkerNumber), Payload: func(int) json.RawMessage { return next.orders },
+		Slots: m.slots(next.config.WorkerNumber), Payload: func(int) json.RawMessage { return next.orders },
 		Starter: m.starter(next),
 	})
 	if err != nil {

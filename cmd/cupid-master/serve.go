@@ -98,7 +98,7 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started ch
 	}
 	defer func() { _ = m.logs.Close() }()
 	if m.once != nil {
-		m.early = startEarly(ctx, s.config.WorkerNumber, func(ctx context.Context, order supervisor.Order) (*process.Child, error) {
+		m.early = startEarly(ctx, m.slots(s.config.WorkerNumber), func(ctx context.Context, order supervisor.Order) (*process.Child, error) {
 			return m.spawn(ctx, s, order)
 		})
 		defer m.early.discard()
@@ -114,7 +114,7 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started ch
 	m.setup = s
 	m.router = router.New(m.log, m.roleOf)
 	m.pool = supervisor.New(supervisor.Config{
-		Slots: slots(s.config.WorkerNumber), Payload: func(int) json.RawMessage { return s.orders },
+		Slots: m.slots(s.config.WorkerNumber), Payload: func(int) json.RawMessage { return s.orders },
 		Starter: m.starter(s), Handler: m, Log: m.log,
 	})
 	m.router.Connect(m.pool)
@@ -174,15 +174,16 @@ func (m *master) warn(pair, text string) {
 	}
 }
 
-// slots are the places of the pool: one manager, one callback worker, and task workers.
-func slots(n int) []supervisor.Slot {
+// slots are the places of the pool: one manager, one callback worker, and task workers. A
+// run that only reports has nothing to deliver.
+func (m *master) slots(n int) []supervisor.Slot {
 	all := make([]supervisor.Slot, n)
 	for i := range all {
 		switch i {
 		case 0:
 			all[i] = supervisor.Slot{Role: router.RoleManager, Title: "cupid: manager worker"}
 		case 1:
-			all[i] = supervisor.Slot{Role: router.RoleCallback, Title: "cupid: callback worker"}
+			all[i] = supervisor.Slot{Role: router.RoleCallback, Title: "cupid: callback worker", Unused: m.options.once && m.options.dryRun}
 		default:
 			all[i] = supervisor.Slot{Role: router.RoleTask, Title: fmt.Sprintf("cupid: task worker %d", i)}
 		}
@@ -247,7 +248,7 @@ func (m *master) Ready(slot int, generation uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.readied[slot] = true
-	if !m.told && len(m.readied) == m.setup.config.WorkerNumber {
+	if !m.told && len(m.unreadyLocked()) == 0 {
 		m.told = true
 		m.log.Info().Int64("tookMillisecond", time.Since(m.since).Milliseconds()).Msg("all workers are ready")
 		notifySystemd("READY=1")

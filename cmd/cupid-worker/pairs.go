@@ -99,13 +99,13 @@ func (p *pair) ReadFull(ctx context.Context, ids []string) (*row.Batch, [][]byte
 	return p.Pair.ReadFull(ctx, ids, p.asString)
 }
 
-// SumsEqual compares a chunk by checksums.
-func (p *pair) SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, rows int, err error) {
+// SumParts compares a chunk by checksums.
+func (p *pair) SumParts(ctx context.Context, c chunk.Chunk) (differ []chunk.Chunk, known bool, rows int, err error) {
 	if has, err := p.HasSums(ctx, c); err != nil || !has {
-		return false, false, 0, err
+		return nil, false, 0, err
 	}
-	src, des, err := p.Sums(ctx, c)
-	return src == des, true, int(src.Rows), err
+	differ, rows, err = p.Pair.SumParts(ctx, c)
+	return differ, true, rows, err
 }
 
 // SeesOrphans reports whether the sweep sees rows that only the destination has.

@@ -33,7 +33,7 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 		open = append(open, a.Close)
 	}
 	c := task.Config{
-		Pairs: pairs, Work: sessionWork{w.session}, Hand: hand, Settle: w.config.Settle(), Step: w.step,
+		Pairs: pairs, Work: sessionWork{w.session, w.orders.Once && w.orders.DryRun}, Hand: hand, Settle: w.config.Settle(), Step: w.step,
 		Draining: w.session.Draining(), LogValues: w.config.LogValues, Deletes: deletes, SQL: w.orders.SQL,
 		Idle: w.config.TaskWorkerInterval(), Log: w.log,
 	}
@@ -41,9 +41,9 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 		c.Idle = 0
 	}
 	if w.orders.Report || w.orders.SQL {
-		c.Report = func(l task.Line) {
-			if err := w.session.Tell(ctx, ipc.TypeReportLine, 0, l); err != nil && ctx.Err() == nil {
-				w.log.Error().Err(err).Msg("line of the report could not be sent")
+		c.Report = func(l []task.Line) {
+			if err := w.session.Tell(ctx, ipc.TypeReportLines, 0, l); err != nil && ctx.Err() == nil {
+				w.log.Error().Err(err).Msg("lines of the report could not be sent")
 			}
 		}
 	}
@@ -66,7 +66,10 @@ const batchGCPercent = 300
 const taskConns = 2
 
 // sessionWork is the task worker's side of the master.
-type sessionWork struct{ session *ipc.Session }
+type sessionWork struct {
+	session *ipc.Session
+	reports bool // what is found is reported and nothing else, so that nobody keeps it
+}
 
 func (s sessionWork) Want(ctx context.Context, n int) error {
 	return s.session.Tell(ctx, ipc.TypeWant, 0, n)
@@ -79,6 +82,9 @@ func (s sessionWork) Done(ctx context.Context, r chunk.Result) error {
 
 func (s sessionWork) Submit(ctx context.Context, events []event.Event) error {
 	failpoint.Reach("found") // events are read and not submitted
+	if s.reports {
+		return nil
+	}
 	_, err := s.session.Ask(ctx, ipc.TypeEvents, events)
 	failpoint.Reach("acknowledged") // they are on disk, and the chunk is not done
 	return err

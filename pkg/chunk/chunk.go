@@ -72,8 +72,8 @@ type Chunk struct {
 	// Open says that UpTo is no bound: the last chunk of a sweep has everything
 	// above After, so that rows above the source's greatest key are seen too.
 	Open bool `json:"open,omitempty"`
-	// Salt varies the checksum of a sweep's chunk. What one checksum cannot see,
-	// one of another salt likely does; so each pass has its own.
+	// Salt varies the checksum. What one checksum cannot see, one of another salt
+	// likely does; so each pass has its own.
 	Salt uint32 `json:"salt,omitempty"`
 	// Stage says what is to be done with the rows.
 	Stage Stage `json:"stage,omitempty"`

@@ -54,7 +54,14 @@ func (s *sweepScan) stage() error {
 	s.gathered = gathered{keeper: s.keeper, kept: time.Now()}
 	if s.state.Mode != SweepByBucket {
 		s.state.Stage = chunk.Compare
-		s.bound(minRows, maxRows)
+		most := maxRows
+		if s.plan.Divisible {
+			most = maxDivisible
+		}
+		if limit := s.pair.SweepRowPerSecond; limit > 0 {
+			most = max(min(most, limit), minRows) // or the rate would hold on average only
+		}
+		s.bound(minRows, most)
 		s.lane.rows = s.rows
 		return nil
 	}

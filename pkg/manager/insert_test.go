@@ -359,3 +359,37 @@ func TestIDsAboveTheSignedRangeStayText(t *testing.T) {
 		}
 	})
 }
+
+// A scan that is behind goes on in larger chunks where these are compared by checksums,
+// and in small ones again when it is level.
+func TestAnInsertScanThatIsBehindGoesOnInLargerChunks(t *testing.T) {
+	for _, divisible := range []bool{false, true} {
+		inBubbleNamed(t, "divisible", divisible, func(w *world) {
+			t := w.t
+			s := newSource()
+			s.divisible = divisible
+			s.add(100)
+			w.inserts("orders", s)
+			w.start()
+			take := func(n int) (rows []int64) {
+				for n > 0 {
+					c := w.take()
+					n -= c.Rows
+					rows = append(rows, int64(c.Rows))
+					s.look(c)
+					w.done(c)
+				}
+				return rows
+			}
+			behind := []int64{10, 10, 10, 10, 10, 10, 10, 10, 10, 10}
+			if divisible {
+				behind = []int64{10, 20, 40, 30}
+			}
+			same(t, take(100), behind)
+			w.work(s, 2*time.Minute)
+			s.add(15)
+			same(t, take(15), []int64{10, 5})
+			same(t, s.unlooked(chunk.Insert), nil)
+		})
+	}
+}

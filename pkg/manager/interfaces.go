@@ -86,6 +86,9 @@ type SweepPlan struct {
 	Choice bool
 	// Sums names what buckets add up. What was added up under another name is of no use.
 	Sums string
+	// Divisible says that large chunks of the sweep cost less than small ones, even where
+	// rows of them differ; Inserts says the same of an insert scan that catches up.
+	Divisible, Inserts bool
 	// How is the plan in words, for people.
 	How string
 }

@@ -187,13 +187,13 @@ func TestRowsPerSecondAreCapped(t *testing.T) {
 			s := newSource()
 			s.add(10*manager.StartRows - 1)
 			p := w.sweeps("orders", s)
-			p.SweepInterval, p.SweepRowPerSecond = time.Second, 1000
+			p.SweepInterval, p.SweepRowPerSecond = time.Second, 2*manager.MinRows
 			if once {
 				w.once("a")
 			}
 			w.start()
-			if at := times(w, s, 10); at[9] != 45*time.Second || at[1] != 5*time.Second {
-				t.Errorf("chunks came after %v, want one in 5 s", at)
+			if at := times(w, s, 10); at[9] != 9*time.Second || at[1] != time.Second {
+				t.Errorf("chunks came after %v, want one of 1,000 rows each second", at)
 			}
 		})
 	}
@@ -284,4 +284,28 @@ func TestLimitsThatAreOffAreNotAskedFor(t *testing.T) {
 			t.Errorf("asked %d times for the load", got)
 		}
 	})
+}
+
+// Chunks that can be divided where they differ grow further than others.
+func TestChunksThatCanBeDividedGrowLarger(t *testing.T) {
+	for _, divisible := range []bool{false, true} {
+		inBubbleNamed(t, "divisible", divisible, func(w *world) {
+			t := w.t
+			s := newSource()
+			s.divisible = divisible
+			s.add(12 * manager.MaxDivisible)
+			w.sweeps("orders", s)
+			w.once("a")
+			w.start()
+			largest := 0
+			for range 10 {
+				c := w.take()
+				largest = max(largest, c.Rows)
+				w.swept(s, c, time.Millisecond)
+			}
+			if want := map[bool]int{false: manager.MaxRows, true: manager.MaxDivisible}[divisible]; largest != want {
+				t.Errorf("the largest chunk has %d rows, want %d", largest, want)
+			}
+		})
+	}
 }

@@ -34,23 +34,24 @@ type tx struct {
 type source struct {
 	fail func(op string) error // nil: nothing fails
 
-	mu      sync.Mutex    // guards all below
-	offset  time.Duration // of the server's clock
-	blind   bool
-	madeUp  bool
-	counter int64 // the last id that was given out
-	lines   map[int64]*line
-	past    []*line // versions that others have taken the place of
-	open    map[*tx]bool
-	ops     map[string]int
-	byID    []*line // lines in order; nil when it has changed
-	byRow   bool    // the mode of its sweep
-	buckets string  // the name of what is added up; empty when it is not swept by buckets
-	choice  bool    // it can be swept by buckets too
-	guess   int64   // of its number of rows
-	threads int
-	lag     time.Duration
-	noLag   bool // the account may not see it
+	mu        sync.Mutex    // guards all below
+	offset    time.Duration // of the server's clock
+	blind     bool
+	madeUp    bool
+	counter   int64 // the last id that was given out
+	lines     map[int64]*line
+	past      []*line // versions that others have taken the place of
+	open      map[*tx]bool
+	ops       map[string]int
+	byID      []*line // lines in order; nil when it has changed
+	byRow     bool    // the mode of its sweep
+	divisible bool    // large chunks cost less
+	buckets   string  // the name of what is added up; empty when it is not swept by buckets
+	choice    bool    // it can be swept by buckets too
+	guess     int64   // of its number of rows
+	threads   int
+	lag       time.Duration
+	noLag     bool // the account may not see it
 }
 
 func newSource() *source {
@@ -372,7 +373,7 @@ func (s *source) Sweep(context.Context) (manager.SweepPlan, error) {
 	if s.choice {
 		return manager.SweepPlan{Mode: manager.SweepByKey, How: "key by key", Choice: true, Sums: "sums"}, nil
 	}
-	return manager.SweepPlan{Mode: manager.SweepByKey, How: "key by key"}, nil
+	return manager.SweepPlan{Mode: manager.SweepByKey, How: "key by key", Divisible: s.divisible, Inserts: s.divisible}, nil
 }
 
 // CutKeys is CutIDs without an upper bound.

@@ -19,6 +19,8 @@ type Slot struct {
 	Role string
 	// Title is what ps shows for it.
 	Title string
+	// Unused says that the slot has no worker: it stays idle, and keeps its number.
+	Unused bool
 	// Stage is when the slot is drained on Stop: lower stages first. A stage begins when the workers of those before it are gone,
 	// at the latest after two thirds of StopTimeout. So a worker on which others depend is the last.
 	Stage int

@@ -199,7 +199,7 @@ func (p *Pool) heartbeat(s *slot, env ipc.Envelope) {
 // quiet tells whether no slot is on its way anywhere, so that one may be renewed.
 func (p *Pool) quiet() bool {
 	for _, s := range p.slots {
-		if s.state != Ready {
+		if s.state != Ready && !s.spec().Unused {
 			return false
 		}
 	}
@@ -295,6 +295,8 @@ func (p *Pool) replace(s *slot, drained bool) {
 	switch {
 	case p.stopping || s.removed:
 		p.enter(s, Stopped, 0)
+	case s.spec().Unused:
+		p.enter(s, Idle, 0)
 	case s.asked:
 		p.start(s)
 	default:

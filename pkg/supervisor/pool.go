@@ -86,7 +86,9 @@ func (p *Pool) Run(ctx context.Context) error {
 	p.timer = time.NewTimer(0)
 	defer p.timer.Stop()
 	for _, s := range p.slots {
-		p.start(s)
+		if !s.spec().Unused {
+			p.start(s)
+		}
 	}
 	p.loop(ctx)
 	p.helpers.Wait()

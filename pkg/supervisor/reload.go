@@ -174,6 +174,8 @@ func (r *reload) arrived() bool {
 	switch {
 	case s.removed:
 		return s.state == Stopped
+	case s.spec().Unused:
+		return s.state == Idle
 	case r.giveUp:
 		return true
 	default:

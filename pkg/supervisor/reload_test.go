@@ -208,3 +208,26 @@ func TestReloadIsRefusedOnceThePoolStops(t *testing.T) {
 		}
 	})
 }
+
+// A slot without a worker keeps its number and stays without one, through a reload and a stop.
+func TestUnusedSlotStaysIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unused := tasks(3)
+		unused[1].Unused = true
+		w := newWorld(t, 3, always(good), func(c *supervisor.Config) {
+			withOld(c)
+			c.Slots = unused
+		})
+		synctest.Wait()
+		w.want("states", w.states(), "0.1 ready, 1.0 idle, 2.1 ready")
+		if err := w.pool.Reload(t.Context(), supervisor.Update{Payload: payload("new")}); err != nil {
+			t.Error(err)
+		}
+		w.want("states", w.states(), "0.2 ready, 1.0 idle, 2.2 ready")
+		if err := w.pool.Send(1, ipc.Envelope{Type: "x"}); !errors.Is(err, supervisor.ErrNotReady) {
+			t.Errorf("a frame for nobody: %v", err)
+		}
+		w.pool.Stop()
+		w.want("states", w.states(), "0.2 stopped, 1.0 stopped, 2.2 stopped")
+	})
+}

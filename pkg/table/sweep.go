@@ -48,6 +48,9 @@ type SweepPlan struct {
 	Mode SweepMode
 	// Checksum says that Sums works; else both sides are read with ReadBoth.
 	Checksum bool
+	// Divisible says that Parts divides large chunks: larger ones cost less then. Inserts says
+	// that those of an insert scan are compared by checksums, and are divisible, too.
+	Divisible, Inserts bool
 	// Orphans says that rows which only the destination has are seen.
 	Orphans bool
 	// Why says in words how the pair is swept, and what keeps it from a faster way.
@@ -89,6 +92,7 @@ func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 	}
 	s.Mode, s.order, s.Orphans = SweepByKey, order, true
 	s.byID = len(keys) == 1 && keys[0].rule.Source().Name == pl.id.Name && isInteger(pl.id) && isInteger(keys[0].rule.Destination())
+	s.Divisible = len(keys) == 1 && isInteger(keys[0].rule.Source()) && isInteger(keys[0].rule.Destination())
 	s.Why = "sweep: ranges of byColumn " + quoteAll(b.p.o.Source.By)
 	why = unfit(slices.Concat(keys, columns))
 	if !b.src.uniqueOn(b.p.o.Source.By...) && !b.des.uniqueOn(b.p.o.Destination.By...) {
@@ -96,6 +100,7 @@ func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 	}
 	if s.Checksum = why == ""; s.Checksum {
 		s.Why += ", rows are read where the checksums of the sides differ"
+		s.Inserts = s.byID
 	} else {
 		s.Why += ", all rows are read, because " + why
 	}

@@ -94,7 +94,7 @@ func TestResolvingLooksForWhatIsNotInTheChunk(t *testing.T) {
 		var lines []task.Line
 		r := start(t, func(c *task.Config, m *master) {
 			deletes(c, m)
-			c.Report = func(l task.Line) { lines = append(lines, l) }
+			c.Report = func(l []task.Line) { lines = append(lines, l...) }
 		})
 		r.cutOff = map[string]bool{"src:a": true, "des:b": true, "des:c": true, "src:d": true}
 		r.both(1, "a", "equal, the source's half is elsewhere")

@@ -106,20 +106,28 @@ func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 	var found sighted
 	nullKeys := 0
 	err := p.read(ctx, func() error {
-		equal, rows, err := p.equalBySums(ctx, c)
-		if r.Rows = rows; err != nil || equal {
-			return err
-		}
-		src, err := p.ReadRange(ctx, c)
+		parts, rows, counted, err := p.scanned(ctx, c)
 		if err != nil {
 			return err
 		}
-		defer p.Release(src)
-		r.Rows, nullKeys = src.Len(), row.NullKeys(src)
-		differ, des, err := compare(ctx, p, src)
-		defer p.Release(des)
-		found.add(src, differ, time.Now())
-		return err
+		for _, part := range parts {
+			src, err := p.ReadRange(ctx, part)
+			if err != nil {
+				return err
+			}
+			if !counted {
+				rows += src.Len()
+			}
+			nullKeys += row.NullKeys(src)
+			differ, des, err := compare(ctx, p, src)
+			if err != nil {
+				return err
+			}
+			found.add(src, differ, time.Now())
+			p.Release(src, des)
+		}
+		r.Rows = rows
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -128,20 +136,27 @@ func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 	return found.suspects, nil
 }
 
-// equalBySums reports whether checksums say that a chunk of a scan is equal, and then how
-// many rows the source has. False means that its rows have to be read.
-func (r *reader) equalBySums(ctx context.Context, c chunk.Chunk) (equal bool, rows int, err error) {
+// scanned are the parts of a chunk of a scan that are to be read, and how many rows the
+// source has where that was counted: those that checksums do not find equal.
+func (r *reader) scanned(ctx context.Context, c chunk.Chunk) (parts []chunk.Chunk, rows int, counted bool, err error) {
 	if c.Scan != chunk.Insert || c.Rows < minSumRows {
-		return false, 0, nil
+		return []chunk.Chunk{c}, 0, false, nil
 	}
-	sums, known := r.scans.sums(), false
-	if sums {
-		if equal, known, rows, err = r.SumsEqual(ctx, c); err != nil || !known {
-			return false, 0, err
-		}
+	if !r.scans.sums() {
+		r.scans.saw(false, false)
+		parts, err = r.Parts(ctx, c)
+		return parts, 0, false, err
 	}
-	r.scans.saw(sums, equal)
-	return equal, rows, nil
+	parts, known, rows, err := r.SumParts(ctx, c)
+	if err != nil || !known {
+		return []chunk.Chunk{c}, 0, false, err
+	}
+	differ := 0
+	for _, part := range parts {
+		differ += part.Rows
+	}
+	r.scans.saw(true, mostlyEqual(differ, rows, len(parts)))
+	return parts, rows, true, nil
 }
 
 // looked counts a first look.
@@ -161,6 +176,7 @@ func (w *Worker) looked(c chunk.Chunk, rows, nullKeys, suspects int) {
 type round struct {
 	moving []suspect
 	events []event.Event
+	lines  []Line
 	aside  int // events that cannot be queued
 	// confirmed ones by their kind, those set aside included
 	missing, different int
@@ -200,6 +216,9 @@ func (w *Worker) again(ctx context.Context, p *reader, c chunk.Chunk, suspects [
 		}
 		return nil
 	})
+	if err == nil {
+		err = w.tell(found.lines)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +244,7 @@ func (w *Worker) judge(to *round, p *reader, c chunk.Chunk, s suspect, look int,
 	e := newEvent(p, c, s, f)
 	if confirmed {
 		w.log(p, c, s, f, e, src, des)
-		w.report(p, e, src, f.Index, des, f.Des, f.Columns...)
+		w.report(&to.lines, p, e, src, f.Index, des, f.Des, f.Columns...)
 		if e.Kind == event.Missing {
 			to.missing++
 		} else {
@@ -260,7 +279,7 @@ func (w *Worker) submit(ctx context.Context, events []event.Event) error {
 	for len(events) > 0 {
 		n, err := fitting(events)
 		if err != nil {
-			return err
+			return fmt.Errorf("write event: %w", err)
 		}
 		if err := w.config.Work.Submit(ctx, events[:n]); err != nil {
 			return fmt.Errorf("submit events: %w", err)
@@ -270,19 +289,19 @@ func (w *Worker) submit(ctx context.Context, events []event.Event) error {
 	return nil
 }
 
-// fitting is how many of events go into one message, one at least.
-func fitting(events []event.Event) (int, error) {
+// fitting is how many of all go into one message, one at least.
+func fitting[T any](all []T) (int, error) {
 	bytes := 0
-	for i, e := range events {
-		b, err := json.Marshal(e)
+	for i, one := range all {
+		b, err := json.Marshal(one)
 		if err != nil {
-			return 0, fmt.Errorf("write event of %s: %w", e.Pair, err)
+			return 0, err
 		}
 		if bytes += len(b) + 1; i > 0 && bytes > maxSubmitBytes {
 			return i, nil
 		}
 	}
-	return len(events), nil
+	return len(all), nil
 }
 
 // compare reads the destination rows of src and returns what differs.

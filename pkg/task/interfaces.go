@@ -16,10 +16,13 @@ type Pair interface {
 	ReadSource(ctx context.Context, ids []string) (*row.Batch, error)
 	// ReadDestination reads the destination rows that have one of keys.
 	ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error)
-	// SumsEqual compares a chunk by checksums, on both sides at the same time; known is
-	// false when there are none for it. rows is how many the source has.
-	SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, rows int, err error)
-	// GroupSums compares a sweep's chunk, for which there are checksums, by groups of its
+	// SumParts compares a chunk by checksums, on both sides at the same time; known is false
+	// when there are none for it. differ are the parts of it that are not equal, with their
+	// rows, and rows is how many the source has in all.
+	SumParts(ctx context.Context, c chunk.Chunk) (differ []chunk.Chunk, known bool, rows int, err error)
+	// Parts divides a chunk without asking anybody, as far as its bounds allow that.
+	Parts(ctx context.Context, c chunk.Chunk) ([]chunk.Chunk, error)
+	// GroupSums compares a part of a sweep's chunk, for which there are checksums, by groups of its
 	// rows: differ are those that are not equal.
 	GroupSums(ctx context.Context, c chunk.Chunk) (differ chunk.Groups, rows int, err error)
 	// SeesOrphans reports whether ReadBoth has all destination rows of a chunk, and

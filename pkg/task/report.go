@@ -1,6 +1,8 @@
 package task
 
 import (
+	"fmt"
+
 	"github.com/masixun71/cupid/pkg/event"
 	"github.com/masixun71/cupid/pkg/row"
 )
@@ -22,9 +24,9 @@ type Line struct {
 // and JSON may take six bytes for one.
 const maxValuesBytes = 128 << 10
 
-// report hands a confirmed divergence to whoever wants it: row i of src, which is
+// report keeps a confirmed divergence for whoever wants it: row i of src, which is
 // nil for an orphan, and row j of des, -1 when it is missing.
-func (w *Worker) report(p *reader, e event.Event, src *row.Batch, i int, des *row.Batch, j int, columns ...int) {
+func (w *Worker) report(lines *[]Line, p *reader, e event.Event, src *row.Batch, i int, des *row.Batch, j int, columns ...int) {
 	if w.config.Report == nil {
 		return
 	}
@@ -35,7 +37,20 @@ func (w *Worker) report(p *reader, e event.Event, src *row.Batch, i int, des *ro
 	if w.config.SQL {
 		l.SQL = p.RepairSQL(src, i, des, j, columns)
 	}
-	w.config.Report(l)
+	*lines = append(*lines, l)
+}
+
+// tell hands lines on, in messages that fit into a frame.
+func (w *Worker) tell(lines []Line) error {
+	for len(lines) > 0 {
+		n, err := fitting(lines)
+		if err != nil {
+			return fmt.Errorf("write line of the report: %w", err)
+		}
+		w.config.Report(lines[:n])
+		lines = lines[n:]
+	}
+	return nil
 }
 
 // values are the values of one row, nil when there is none.

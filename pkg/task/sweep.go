@@ -24,18 +24,18 @@ func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 	err := p.read(ctx, func() error {
 		start := time.Now()
 		defer func() { r.Millisecond = max(1, int(time.Since(start).Milliseconds())) }()
-		parts, rows, counted, err := p.differing(ctx, c)
+		some, rows, counted, err := p.differing(ctx, c)
 		if err != nil {
 			return err
 		}
-		orphans := w.config.Deletes[c.Pair] && len(parts) > 0
+		orphans := w.config.Deletes[c.Pair] && len(some) > 0
 		if orphans {
 			if orphans, err = p.SeesOrphans(ctx); err != nil {
 				return err
 			}
 		}
-		for _, part := range parts {
-			src, des, err := p.ReadBoth(ctx, c, part)
+		for _, one := range some {
+			src, des, err := p.ReadBoth(ctx, one.part, one.groups)
 			if err != nil {
 				return err
 			}
@@ -59,30 +59,56 @@ func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 	return found.suspects, found.orphans, nil
 }
 
-// differing are the parts of a sweep's chunk that are to be read, none when both sides
+// maxGrouped is how many rows are added up by groups at a time.
+const maxGrouped = 10_000
+
+// portion is rows of a chunk that are read at a time.
+type portion struct {
+	part   chunk.Chunk
+	groups chunk.Groups // of the part
+}
+
+// differing are the portions of a sweep's chunk that are to be read, none when both sides
 // are equal, and how many rows the source has where that was counted.
-func (r *reader) differing(ctx context.Context, c chunk.Chunk) (parts []chunk.Groups, rows int, counted bool, err error) {
+func (r *reader) differing(ctx context.Context, c chunk.Chunk) (some []portion, rows int, counted bool, err error) {
 	sums := r.sweeps.sums()
+	var parts []chunk.Chunk
 	if sums {
-		equal, known, rows, err := r.SumsEqual(ctx, c)
-		switch {
-		case err != nil:
-			return nil, 0, false, err
-		case !known:
-			return []chunk.Groups{{}}, 0, false, nil
-		case equal:
-			r.sweeps.saw(sums, true)
-			return nil, rows, true, nil
+		var known bool
+		parts, known, rows, err = r.SumParts(ctx, c)
+		if err == nil && !known {
+			return []portion{{part: c}}, 0, false, nil
 		}
+	} else {
+		parts, err = r.Parts(ctx, c)
 	}
-	groups, rows, err := r.GroupSums(ctx, c)
 	if err != nil {
-		r.sweeps.saw(sums, true) // the pair may have no checksums any more, which SumsEqual says
 		return nil, 0, false, err
 	}
-	r.sweeps.saw(sums, len(groups.Some) == 0)
-	return groups.Portions(maxPortion), rows, true, nil
+	differ, grouped := 0, 0 // rows
+	for _, part := range chunk.Join(parts, maxGrouped) {
+		groups, n, err := r.GroupSums(ctx, part)
+		if err != nil {
+			r.sweeps.saw(sums, true) // the pair may have no checksums any more, which SumParts says
+			return nil, 0, false, err
+		}
+		if grouped += n; len(groups.Some) > 0 {
+			differ += n
+		}
+		for _, g := range groups.Portions(maxPortion) {
+			some = append(some, portion{part, g})
+		}
+	}
+	if !sums {
+		rows = grouped
+	}
+	r.sweeps.saw(sums, mostlyEqual(differ, rows, len(some)))
+	return some, rows, true, nil
 }
+
+// mostlyEqual reports whether a chunk of so many rows is worth its checksums when there are so
+// many rows in the parts of it that have what is to be read.
+func mostlyEqual(differ, rows, toRead int) bool { return toRead == 0 || 2*differ < rows }
 
 // sighted is what a first look has found.
 type sighted struct {
@@ -121,6 +147,7 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 		keys[i] = o.key
 	}
 	var events []event.Event
+	var lines []Line
 	err := p.read(ctx, func() error {
 		// The destination first: a row that is deleted on both sides in between is
 		// no orphan, and neither is one that is inserted on both.
@@ -145,13 +172,17 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 			}
 			delete(still, o.key)
 			e := event.Event{Pair: c.Pair, Key: o.key, Kind: event.Orphan, FirstSeen: o.seen.UTC()}
-			w.logOrphan(p, c, e, i, des)
+			w.logOrphan(c, e)
+			w.report(&lines, p, e, nil, 0, des, i)
 			if !w.tooLong(e) {
 				events = append(events, e)
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		err = w.tell(lines)
+	}
 	if err != nil {
 		return err
 	}
@@ -165,8 +196,7 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 }
 
 // logOrphan writes a confirmed orphan down.
-func (w *Worker) logOrphan(p *reader, c chunk.Chunk, e event.Event, i int, des *row.Batch) {
+func (w *Worker) logOrphan(c chunk.Chunk, e event.Event) {
 	w.config.Log.Info().Str("pair", c.Pair).Stringer("key", e.Key).Stringer("kind", e.Kind).
 		Str("scan", string(c.Scan)).Int64("settledMillisecond", time.Since(e.FirstSeen).Milliseconds()).Msg("divergence")
-	w.report(p, e, nil, 0, des, i)
 }

@@ -15,19 +15,27 @@ import (
 	"github.com/masixun71/cupid/pkg/task"
 )
 
-// SumsEqual counts, and compares everything there is.
-func (p pair) SumsEqual(ctx context.Context, c chunk.Chunk) (equal, known bool, rows int, err error) {
+// SumParts counts, and compares everything there is. It knows of no parts.
+func (p pair) SumParts(ctx context.Context, c chunk.Chunk) (differ []chunk.Chunk, known bool, rows int, err error) {
 	if p.noSums {
-		return false, false, 0, nil
+		return nil, false, 0, nil
 	}
 	p.mu.Lock()
 	p.summed++
 	p.mu.Unlock()
 	src, des, err := p.both2(ctx, chunk.Groups{})
 	if err != nil {
-		return false, false, 0, err
+		return nil, false, 0, err
 	}
-	return len(row.Compare(src, des)) == 0 && len(row.Orphans(src, des)) == 0, true, src.Len(), nil
+	if len(row.Compare(src, des)) > 0 || len(row.Orphans(src, des)) > 0 {
+		c.Rows = max(src.Len(), des.Len())
+		differ = append(differ, c)
+	}
+	return differ, true, src.Len(), nil
+}
+
+func (p pair) Parts(_ context.Context, c chunk.Chunk) ([]chunk.Chunk, error) {
+	return []chunk.Chunk{c}, nil
 }
 
 // Release makes what is used afterwards fail.
@@ -168,7 +176,7 @@ func TestSweepFindsMissingDifferentAndOrphans(t *testing.T) {
 				var lines []task.Line
 				r := start(t, func(c *task.Config, m *master) {
 					deletes(c, m)
-					c.SQL, c.Report = true, func(l task.Line) { lines = append(lines, l) }
+					c.SQL, c.Report = true, func(l []task.Line) { lines = append(lines, l...) }
 				})
 				r.noSums = sums
 				r.set(source{1, "missing", "x"})

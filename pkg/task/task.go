@@ -52,7 +52,7 @@ type Config struct {
 	Deletes map[string]bool
 	// Report, when set, takes every confirmed divergence; SQL adds the statement
 	// that would repair it. It may wait.
-	Report func(Line)
+	Report func([]Line)
 	SQL    bool
 	// Idle is how often an idle worker looks for work. Once it has some it works
 	// all of it off without waiting.

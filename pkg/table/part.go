@@ -1,0 +1,161 @@
+package table
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/row"
+)
+
+const (
+	// partRows is how many rows a part of a chunk has, about. What differs is looked for in
+	// the part alone; and a part costs as much as adding up a hundred rows.
+	partRows = 5000
+	// maxParts is how many parts a chunk has at most.
+	maxParts = 16
+)
+
+// Parts divides a chunk of a sweep or of an insert scan into ranges of about 5,000 rows, as
+// far as its bounds are enough for that: its key has to be one integer. The values of the
+// key are divided evenly, the rows only if the values are. Else the chunk is the only part.
+func (p *Pair) Parts(ctx context.Context, c chunk.Chunk) ([]chunk.Chunk, error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return pl.parts(c), nil
+}
+
+func (pl *plan) parts(c chunk.Chunk) []chunk.Chunk {
+	n := min((c.Rows+partRows-1)/partRows, maxParts)
+	if n < 2 || c.After == nil || !pl.sweep.divisible(c.Scan) {
+		return []chunk.Chunk{c}
+	}
+	after, ok := integerBound(c.Scan, c.After.ID)
+	upTo, ok2 := integerBound(c.Scan, c.UpTo.ID)
+	width := upTo.bits - after.bits // of two's complements it is right for both kinds of numbers
+	if !ok || !ok2 || !after.below(upTo) || width < uint64(n) {
+		return []chunk.Chunk{c}
+	}
+	parts := make([]chunk.Chunk, n)
+	from := c.After
+	for i := range parts {
+		parts[i] = c
+		parts[i].Rows = c.Rows / n
+		parts[i].After = from
+		if i == n-1 {
+			break // with the upper bound of the chunk, if that is one
+		}
+		bits := after.bits + width/uint64(n)*uint64(i+1)
+		text := strconv.FormatUint(bits, 10)
+		if after.negative && int64(bits) < 0 {
+			text = strconv.FormatInt(int64(bits), 10)
+		}
+		at := chunk.Position{ID: text}
+		if c.Scan == chunk.Sweep {
+			var err error
+			if at, err = keyOfID(text); err != nil {
+				return []chunk.Chunk{c}
+			}
+		}
+		parts[i].UpTo, parts[i].Open = at, false
+		from = &at
+	}
+	return parts
+}
+
+// divisible reports whether chunks of a scan can be divided by their bounds.
+func (s *sweepPlan) divisible(scan chunk.Scan) bool {
+	return s.Divisible && scan == chunk.Sweep || s.byID && scan == chunk.Insert
+}
+
+// integer is a whole number of 64 bits, with or without a sign.
+type integer struct {
+	bits     uint64
+	negative bool
+}
+
+func (a integer) below(b integer) bool {
+	if a.negative != b.negative {
+		return a.negative
+	}
+	return a.bits < b.bits
+}
+
+// integerBound reads the bound of a chunk; ok is false if it is no integer.
+func integerBound(scan chunk.Scan, text string) (_ integer, ok bool) {
+	if scan == chunk.Sweep {
+		var key row.Key
+		if key.UnmarshalText([]byte(text)) != nil || len(key.Parts()) != 1 {
+			return integer{}, false
+		}
+		text = string(key.Parts()[0])
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return integer{uint64(n), n < 0}, true
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	return integer{n, false}, err == nil
+}
+
+// SumParts is Sums by Parts, all in one query a side. It returns the parts whose sums
+// differ, with the rows of the side that has more of them, and how many rows the source has
+// in all.
+func (p *Pair) SumParts(ctx context.Context, c chunk.Chunk) (differ []chunk.Chunk, rows int, err error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !pl.sweep.Checksum {
+		return nil, 0, fmt.Errorf("checksum %s: %s", c, pl.sweep.Why)
+	}
+	parts := pl.parts(c)
+	var src, des []Sum
+	err = together(ctx, func(ctx context.Context) (err error) {
+		src, err = p.sumParts(ctx, pl, row.Source, c, parts)
+		return err
+	}, func(ctx context.Context) (err error) {
+		des, err = p.sumParts(ctx, pl, row.Destination, c, parts)
+		return err
+	})
+	if err != nil {
+		return nil, 0, p.failed(pl, err)
+	}
+	for i, part := range parts {
+		rows += int(src[i].Rows)
+		if src[i] != des[i] {
+			part.Rows = int(max(src[i].Rows, des[i].Rows))
+			differ = append(differ, part)
+		}
+	}
+	return differ, rows, nil
+}
+
+// sumParts adds up the parts of a chunk on one side.
+func (p *Pair) sumParts(ctx context.Context, pl *plan, on row.Side, c chunk.Chunk, parts []chunk.Chunk) ([]Sum, error) {
+	s := p.side(on)
+	var texts []string
+	var args []driver.Value
+	for i, part := range parts {
+		q, err := p.sumQuery(pl, on, part)
+		if err != nil {
+			return nil, s.explain(ctx, "checksum parts", err)
+		}
+		texts = append(texts, strings.Replace(q.text, "SELECT ", "SELECT "+strconv.Itoa(i)+", ", 1))
+		args = append(args, q.args...)
+	}
+	sums := make([]Sum, len(parts))
+	all := query{strings.Join(texts, " UNION ALL "), args}
+	return sums, s.read(ctx, "checksum "+c.String(), []query{all}, one(func(values []driver.Value) error {
+		n, err := strconv.Atoi(valueText(values[0]))
+		if err != nil || n < 0 || n >= len(parts) {
+			return fmt.Errorf("read part: %q is none of %d", valueText(values[0]), len(parts))
+		}
+		sums[n], err = sumOf(values[1:])
+		return err
+	}))
+}
