@@ -130,7 +130,7 @@ func (h *hand) Save(chunks []chunk.Chunk) {
 
 // handEvery is how long the newest may wait to be written: a write costs as much as
 // comparing some thousand rows.
-const handEvery = 250 * time.Millisecond
+const handEvery = time.Second
 
 func (h *hand) write() {
 	defer close(h.ended)

@@ -42,11 +42,11 @@ func (s summer) bucketed(side row.Side, salt uint32) string {
 // mix is what a row counts for: the finalizer of SplitMix64, which has every bit of
 // its argument in every bit of the result, so that swapped and shifted values do not
 // cancel out as they do in sums of a linear hash.
-func mix(row uint64, salt uint32) uint32 {
+func mix(row uint64, salt uint32) uint64 {
 	z := row ^ uint64(salt)*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return uint32(z ^ z>>31)
+	return z ^ z>>31
 }
 
 // AddUp adds up the rows of a chunk on both sides by the buckets of their keys. The rows
@@ -99,7 +99,7 @@ func (p *Pair) addSide(ctx context.Context, pl *plan, on row.Side, after places,
 			return fmt.Errorf("the hash of a row is a %T", values[0])
 		}
 		rows++
-		take(uint16(n>>(keyShift+bucketShift)), mix(uint64(n), c.Salt))
+		take(uint16(n>>(keyShift+bucketShift)), uint32(mix(uint64(n), c.Salt)))
 		return nil
 	}))
 	return rows, err
