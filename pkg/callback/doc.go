@@ -21,8 +21,8 @@
 //	watched ── due: equal ──▶ healed by itself
 //	        ── due: event.Judge confirms ──▶ pending
 //
-// A row that was posted and differs again is judged, too: while it moves and the
-// destination follows, it is neither posted nor called unrepaired.
+// Every look at a row is judged with the one before, be that the task worker's: while it
+// moves and the destination follows, it is neither posted nor called unrepaired.
 //
 // While a pair has a storm its rows are posted at a rate, and what is above it gets a
 // later time; see storm.

@@ -125,29 +125,39 @@ func keyBytes(b *row.Batch, i int, ok bool) []byte {
 	return b.KeyBytes(i)
 }
 
-// readRows looks at source rows and the destination rows of their keys.
+// readRows looks at rows: at the destination's by the keys of the records, then at the
+// source's, which is the order that event.Judge asks for. A row that has another key by
+// now has not been looked for under it, and is after that.
 func (l *lane) readRows(ctx context.Context, records []known, full bool) ([]seen, error) {
-	ids := make([]string, len(records))
+	ids, keys := make([]string, len(records)), make([]row.Key, len(records))
+	asked := make(map[row.Key]bool, len(records))
 	for i, r := range records {
-		ids[i] = r.note.SourceID
+		if err := keys[i].UnmarshalText([]byte(r.Key)); err != nil {
+			return nil, err
+		}
+		ids[i], asked[keys[i]] = r.note.SourceID, true
+	}
+	des, err := l.dest.Pair.ReadDestination(ctx, keys)
+	if err != nil {
+		return nil, err
 	}
 	src, payloads, err := l.readSource(ctx, ids, full)
 	if err != nil {
 		return nil, err
+	}
+	var more *row.Batch
+	if moved := event.Unasked(src, asked); len(moved) > 0 {
+		if more, err = l.dest.Pair.ReadDestination(ctx, moved); err != nil {
+			return nil, err
+		}
 	}
 	rows := make(map[string]int, src.Len())
 	for i := range src.Len() {
 		rows[src.ID(i)] = i
 	}
 	found := map[int]event.Found{}
-	if keys := event.Keys(src); len(keys) > 0 {
-		des, err := l.dest.Pair.ReadDestination(ctx, keys)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range event.Find(src, des) {
-			found[f.Index] = f
-		}
+	for _, f := range event.FindAgain(src, des, more, asked) {
+		found[f.Index] = f
 	}
 	all := make([]seen, len(records))
 	for i, r := range records {

@@ -45,6 +45,9 @@ type world struct {
 	pad   []byte            // after every payload
 	fail  func() error      // all reads fail; may be nil
 	delay func(ctx context.Context)
+
+	between   func() // happens between the two reads of the next look; may be nil
+	untilThen int    // reads that are left until then
 }
 
 func newWorld(tb testing.TB) *world {
@@ -79,6 +82,9 @@ func (w *world) set(id int64, key, name string) { w.do(func() { w.src[id] = sour
 func (w *world) copied(key, name string)        { w.do(func() { w.des[key] = name }) }
 func (w *world) remove(id int64)                { w.do(func() { delete(w.src, id) }) }
 
+// standStill has f happen between the two reads of the next look, whichever side is read first.
+func (w *world) standStill(f func()) { w.do(func() { w.between, w.untilThen = f, 2 }) }
+
 // look is the fingerprint of row id as it is now.
 func (w *world) look(id int64) event.Look {
 	src, err := w.ReadSource(context.Background(), []string{strconv.FormatInt(id, 10)})
@@ -98,8 +104,12 @@ func (w *world) look(id int64) event.Look {
 
 func (w *world) begin(ctx context.Context) error {
 	w.mu.Lock()
-	delay, fail := w.delay, w.fail
+	delay, fail, frozen := w.delay, w.fail, func() {}
+	if w.untilThen--; w.untilThen == 0 {
+		frozen = w.between
+	}
 	w.mu.Unlock()
+	frozen()
 	if delay != nil {
 		delay(ctx)
 	}

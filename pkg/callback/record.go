@@ -30,7 +30,7 @@ type Note struct {
 	// is not known.
 	Seen int64 `json:"seen,omitempty"`
 	// Looks are the looks at the row since it was posted last, or since a task
-	// worker began to watch it.
+	// worker confirmed it or began to watch it.
 	Looks []event.Look `json:"looks,omitempty"`
 }
 
@@ -201,6 +201,9 @@ func (b *book) record(e event.Event, now time.Time) (Record, Note, error) {
 	}
 	r := Record{Pair: e.Pair, Key: string(key), Due: now, FirstSeen: e.FirstSeen}
 	n := Note{Kind: e.Kind, SourceID: e.SourceID, Columns: e.Columns, State: Pending, Seen: e.FirstSeen.UnixMilli()}
+	if e.Look != nil {
+		n.Looks = []event.Look{*e.Look}
+	}
 	if len(e.Watch) > 0 {
 		n.State, n.Looks = Watched, e.Watch
 		r.Due = now.Add(b.settle)

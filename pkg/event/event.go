@@ -51,6 +51,10 @@ type Event struct {
 	Columns []string `json:"columns,omitempty"`
 	// FirstSeen is when the divergence was first read, by the clock of this machine.
 	FirstSeen time.Time `json:"firstSeen"`
+	// Look is the look that confirmed it; nil for an orphan, and for a row that is watched.
+	// The callback worker's first look is judged with it, however soon that comes: it
+	// may have healed and moved on by then, and stays confirmed otherwise.
+	Look *Look `json:"look,omitempty"`
 	// Watch is set for a row that kept changing for as long as a task worker may
 	// hold it: it is no event yet, and the callback worker goes on judging it. It has
 	// the looks so far, the oldest first.

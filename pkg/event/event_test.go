@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/masixun71/cupid/pkg/event"
@@ -21,12 +22,36 @@ func TestJudge(t *testing.T) {
 		"destination follows a version we did not see": {[]event.Look{{Source: 1, Destination: 7}, {Source: 5, Destination: 3}}, event.Again},
 		"stuck on a version since the first look":      {[]event.Look{{Source: 1, Destination: 9}, {Source: 2, Destination: 1}, {Source: 3, Destination: 1}}, event.Again},
 		"and the source then stands still":             {[]event.Look{{Source: 1, Destination: 9}, {Source: 2, Destination: 1}, {Source: 3, Destination: 1}, {Source: 3, Destination: 1}}, event.Confirmed},
+		// The source was read first, in some of them.
+		"both stood still since a first look":                                    {[]event.Look{{Source: 1, Destination: 9, SourceFirst: true}, {Source: 1, Destination: 9}}, event.Confirmed},
+		"source stood still since a first look, destination went astray":         {[]event.Look{{Source: 1, Destination: 9, SourceFirst: true}, {Source: 1, Destination: 8}}, event.Confirmed},
+		"destination stood still since a first look, which it may be ahead of":   {[]event.Look{{Source: 1, Destination: 2, SourceFirst: true}, {Source: 3, Destination: 2}}, event.Again},
+		"missing since a first look, while the source moved":                     {[]event.Look{{Source: 1, Destination: 0, SourceFirst: true}, {Source: 3, Destination: 0}}, event.Again},
+		"and is stuck in the look after":                                         {[]event.Look{{Source: 1, Destination: 2, SourceFirst: true}, {Source: 3, Destination: 2}, {Source: 4, Destination: 2}}, event.Confirmed},
+		"source stood still, and may have moved before the destination was read": {[]event.Look{{Source: 1, Destination: 9}, {Source: 1, Destination: 2, SourceFirst: true}}, event.Again},
+		"destination stuck, in a last look that may be ahead":                    {[]event.Look{{Source: 1, Destination: 9}, {Source: 2, Destination: 9, SourceFirst: true}}, event.Again},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := event.Judge(c.looks); got != c.want {
 				t.Errorf("Judge(%v) = %v, want %v", c.looks, got, c.want)
 			}
 		})
+	}
+}
+
+// Looks that an older build has left in a queue have no word on the order, and are those
+// of a row that was looked at in both orders.
+func TestLooksWithoutTheirOrderCanBeRead(t *testing.T) {
+	var looks []event.Look
+	if err := json.Unmarshal([]byte(`[{"source":1,"destination":9},{"source":2,"destination":1}]`), &looks); err != nil {
+		t.Fatal(err)
+	}
+	if got := event.Judge(event.Add(looks, event.Look{Source: 2, Destination: 1})); got != event.Confirmed {
+		t.Errorf("verdict %v of a row that stands still since", got)
+	}
+	text, err := json.Marshal(event.Look{Source: 1, Destination: 9})
+	if err != nil || string(text) != `{"source":1,"destination":9}` {
+		t.Errorf("a look is written as %s, error %v", text, err)
 	}
 }
 

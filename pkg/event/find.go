@@ -1,6 +1,10 @@
 package event
 
-import "github.com/masixun71/cupid/pkg/row"
+import (
+	"slices"
+
+	"github.com/masixun71/cupid/pkg/row"
+)
 
 // Found is a source row that differs from its destination row in one look.
 type Found struct {
@@ -25,6 +29,28 @@ func Find(src, des *row.Batch) []Found {
 		found = append(found, f)
 	}
 	return found
+}
+
+// FindAgain is Find for a further look. The destination rows of the keys in asked, des,
+// were read before src. Those of the keys that rows of src have got since, more, were read
+// after it, and Look.SourceFirst says of what is found with them; nil is none.
+func FindAgain(src, des, more *row.Batch, asked map[row.Key]bool) []Found {
+	found := slices.DeleteFunc(Find(src, des), func(f Found) bool { return !asked[src.Key(f.Index)] })
+	if more == nil {
+		return found
+	}
+	for _, f := range Find(src, more) {
+		if !asked[src.Key(f.Index)] {
+			f.Look.SourceFirst = true
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// Unasked are the keys of the rows of a batch that are not in asked.
+func Unasked(b *row.Batch, asked map[row.Key]bool) []row.Key {
+	return slices.DeleteFunc(Keys(b), func(k row.Key) bool { return asked[k] })
 }
 
 // Keys are the keys of the rows of a batch that have one.

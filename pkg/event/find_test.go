@@ -53,6 +53,33 @@ func TestFindLooksAtBothSides(t *testing.T) {
 	}
 }
 
+// A further look asks for the keys that were known, and for others after the source was read.
+func TestFindAgainTellsWhichRowsWereReadLate(t *testing.T) {
+	src := batch(
+		t, row.Source, [2]any{"known", "x"}, [2]any{"equal", "x"}, [2]any{"new", "x"}, [2]any{"new and equal", "x"}, [2]any{"new and missing", "x"}, [2]any{nil, "x"},
+	)
+	asked := map[row.Key]bool{src.Key(0): true, src.Key(1): true}
+	if got := event.Unasked(src, asked); !slices.Equal(got, []row.Key{src.Key(2), src.Key(3), src.Key(4)}) {
+		t.Errorf("not asked for: %v", got)
+	}
+	des := batch(t, row.Destination, [2]any{"equal", "x"}, [2]any{"known", "y"}, [2]any{"new and equal", "of another collation"})
+	more := batch(t, row.Destination, [2]any{"new and equal", "x"}, [2]any{"new", "y"}, [2]any{"known", "too late"})
+	found := event.FindAgain(src, des, more, asked)
+	var got []string
+	for _, f := range found {
+		got = append(got, fmt.Sprintf("%v %v %t %t", src.Key(f.Index), event.Kind(f.Kind), f.Look.SourceFirst, f.Look.Destination == 0))
+	}
+	if want := []string{"known different false false", "new different true false", "new and missing missing true true"}; !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+	if found[0].Look.Destination != des.Version(1) || found[1].Look.Destination != more.Version(1) {
+		t.Error("the looks are not those of the batches that were asked for")
+	}
+	if got := event.FindAgain(src, des, nil, asked); len(got) != 1 || got[0].Index != 0 {
+		t.Errorf("without late reads: found %+v", got)
+	}
+}
+
 func TestNamesAreBounded(t *testing.T) {
 	columns, all := make([]string, 1000), make([]int, 1000)
 	for i := range columns {

@@ -15,6 +15,9 @@ import (
 // or errors.Is.
 var ErrImpossibleKey = errors.New("row: no row of the table can have this key")
 
+// ErrOtherColumns says that the key is not one of this byColumn: it has another number of parts. Test with errors.Is.
+var ErrOtherColumns = errors.New("row: the key is of another number of columns")
+
 // Args are the values to bind when the destination is asked for the key, each in its column's type, so that the server
 // compares as the column does and uses its index: int64 or uint64 for integers, YEAR and BIT, float64 for floats, string
 // for text and times, []byte for binary columns, string or int64 (only where the column has no fraction) for DECIMAL.
@@ -24,7 +27,7 @@ func (k Key) Args(rules []Rule) ([]any, error) { return k.AppendArgs(nil, Destin
 func (k Key) SourceArgs(rules []Rule) ([]any, error) { return k.AppendArgs(nil, Source, rules) }
 
 // AppendArgs is Args, for either side, appended to dst. With an error dst is returned as it was: ErrImpossibleKey, or
-// another one if the key does not have the rules' number of parts.
+// ErrOtherColumns if the key does not have the rules' number of parts.
 func (k Key) AppendArgs(dst []any, side Side, rules []Rule) ([]any, error) {
 	if len(rules) == 1 && strings.IndexByte(k.s, keyEscape) < 0 { // the usual key: nothing to split
 		arg, err := rules[0].keyArg(side, []byte(k.s))
@@ -35,7 +38,7 @@ func (k Key) AppendArgs(dst []any, side Side, rules []Rule) ([]any, error) {
 	}
 	parts := k.Parts()
 	if len(parts) != len(rules) {
-		return dst, fmt.Errorf("bind key %s: %d parts for %d columns", k, len(parts), len(rules))
+		return dst, fmt.Errorf("bind key %s: %w: %d parts for %d columns", k, ErrOtherColumns, len(parts), len(rules))
 	}
 	out := dst
 	for i, part := range parts {

@@ -93,14 +93,19 @@ func repeat(s, separator string, n int) string {
 
 // ReadDestination reads the destination rows that have one of keys, and possibly
 // others whose keys are equal to one for the column's collation: the caller
-// matches by row.Compare. Keys that no row can have (NULL, 'abc' for an INT) are
-// not asked for.
+// matches by row.Compare. Keys that no row can have (NULL, 'abc' for an INT, two parts for
+// one column) are not asked for.
 func (p *Pair) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error) {
 	pl, err := p.plan(ctx)
 	if err != nil {
 		return nil, err
 	}
 	args, err := pl.keyArgs(row.Destination, keys)
+	if errors.Is(err, row.ErrOtherColumns) { // of an event that was queued before byColumn was changed
+		args, err = pl.keyArgs(row.Destination, slices.DeleteFunc(slices.Clone(keys), func(k row.Key) bool {
+			return len(k.Parts()) != len(pl.mapping.Keys())
+		}))
+	}
 	if err != nil {
 		return nil, p.des.explain(ctx, "read rows by key", err)
 	}

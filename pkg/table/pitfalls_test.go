@@ -250,7 +250,8 @@ func TestCompositeKey(t *testing.T) {
 func TestKeysThatCannotExistAreNotAskedFor(t *testing.T) {
 	w := newWorld(t, mariadbtest.New, "v INT", "")
 	w.both(t, 1, "1")
-	batch, err := w.pair.ReadDestination(t.Context(), []row.Key{row.NewKey([]byte("abc")), row.NewKey(nil), row.NewKey([]byte("1")), row.NewKey([]byte("1"))})
+	one := row.NewKey([]byte("1"))
+	batch, err := w.pair.ReadDestination(t.Context(), []row.Key{row.NewKey([]byte("abc")), row.NewKey(nil), one, row.NewKey([]byte("1"), []byte("1")), one})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@
 // # Suspects
 //
 // A row that differs is looked at again after the settle time, both sides read
-// anew. Whether it is an event then is decided by event.Judge; a row that keeps
+// anew, the destination before the source: see event.Judge, which decides whether it is an event
+// then. A row whose key has changed begins anew with the look that finds it. A row that keeps
 // moving is looked at again, and after maxLooks looks given to the callback worker
 // as one to watch, so that a hot row does not hold up its chunk for ever.
 //

@@ -40,6 +40,8 @@ type world struct {
 	des map[string][]string // names by key
 
 	beforeRange, beforeSource, beforeDestination func(ctx context.Context) error // may be nil; the lock is not held
+	between                                      func()                          // happens between the two reads of the next look; may be nil
+	untilThen                                    int                             // that are left until then
 	reading, mostReading                         int
 	noSums, blind                                bool            // the pair has no checksums, sees no orphans
 	summed, grouped                              int             // how often checksums were asked for
@@ -65,6 +67,13 @@ func (w *world) copied(key string, names ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.des[key] = names
+}
+
+// standStill has f happen between the two reads of the next look, whichever side is read first.
+func (w *world) standStill(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.between, w.untilThen = f, 2
 }
 
 // both puts a row into both tables.
@@ -100,7 +109,12 @@ func (p pair) enter(ctx context.Context, before func(context.Context) error) err
 	p.mu.Lock()
 	p.reading++
 	p.mostReading = max(p.mostReading, p.reading)
+	frozen := func() {}
+	if p.untilThen--; p.untilThen == 0 {
+		frozen = p.between
+	}
 	p.mu.Unlock()
+	frozen()
 	defer func() {
 		p.mu.Lock()
 		p.reading--

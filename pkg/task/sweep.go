@@ -117,7 +117,7 @@ type sighted struct {
 	twice    map[string]bool // source ids: a row that changed its place meanwhile may have been read twice
 }
 
-// add takes in what differs in rows that were read.
+// add takes in what differs in rows that were read, of which the source's may be older.
 func (s *sighted) add(src *row.Batch, differ []event.Found, now time.Time) {
 	if s.twice == nil {
 		s.twice = make(map[string]bool, len(differ))
@@ -125,6 +125,7 @@ func (s *sighted) add(src *row.Batch, differ []event.Found, now time.Time) {
 	for _, f := range differ {
 		if id := src.ID(f.Index); !s.twice[id] {
 			s.twice[id] = true
+			f.Look.SourceFirst = true
 			s.suspects = append(s.suspects, suspect{id: id, key: src.Key(f.Index), seen: now, looks: []event.Look{f.Look}})
 		}
 	}
@@ -149,8 +150,9 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 	var events []event.Event
 	var lines []Line
 	err := p.read(ctx, func() error {
-		// The destination first: a row that is deleted on both sides in between is
-		// no orphan, and neither is one that is inserted on both.
+		// The destination first, as event.Judge has it of rows that change: the source then
+		// lacked the row for the settle time when the destination was read. And a row that is
+		// inserted on both sides in between is no orphan.
 		des, err := p.ReadDestination(ctx, keys)
 		if err != nil {
 			return err
