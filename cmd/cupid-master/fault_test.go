@@ -14,10 +14,10 @@ import (
 	"github.com/masixun71/cupid/pkg/process"
 )
 
-// faultyWorker builds, once, a worker that does faults when it is asked to: the released one cannot.
+// faultyWorker builds, once, a worker that does faults and stops at failpoints when it is asked to: the released one cannot.
 var faultyWorker = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(bin, "faulty-worker")
-	args := []string{"build", "-tags", "faults", "-o", path}
+	args := []string{"build", "-tags", "faults failpoint", "-o", path}
 	if raceFlag != "" {
 		args = append(args, raceFlag)
 	}

@@ -94,8 +94,15 @@ func (p *pair) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch,
 	return p.Pair.ReadDestination(ctx, keys)
 }
 
+// ReadSource reads the source rows of ids.
+func (p *pair) ReadSource(ctx context.Context, ids []string) (*row.Batch, error) {
+	failpoint.Reach("source") // likewise
+	return p.Pair.ReadSource(ctx, ids)
+}
+
 // ReadFull reads whole source rows.
 func (p *pair) ReadFull(ctx context.Context, ids []string) (*row.Batch, [][]byte, error) {
+	failpoint.Reach("source")
 	return p.Pair.ReadFull(ctx, ids, p.asString)
 }
 

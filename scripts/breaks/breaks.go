@@ -61,6 +61,22 @@ var breaks = []brk{
 		edits: []edit{{"pkg/event/look.go", "\tif last.Source == before.Source {\n", "\tif last != before || last == before {\n"}},
 	},
 	{
+		promise: "G3", what: "a task worker reads the source first", test: "TestG3FrozenBetweenTheReadsIsNoAlarm/task",
+		edits: []edit{{
+			"pkg/task/again.go",
+			"\tif b.des, err = p.ReadDestination(ctx, keys); err != nil {\n\t\treturn b, err\n\t}\n\tif b.src, err = p.ReadSource(ctx, ids); err != nil {\n\t\treturn b, err\n\t}\n",
+			"\tif b.src, err = p.ReadSource(ctx, ids); err != nil {\n\t\treturn b, err\n\t}\n\tif b.des, err = p.ReadDestination(ctx, keys); err != nil {\n\t\treturn b, err\n\t}\n",
+		}},
+	},
+	{
+		promise: "G3", what: "the callback worker reads the source first", test: "TestG3FrozenBetweenTheReadsIsNoAlarm/callback",
+		edits: []edit{{
+			"pkg/callback/look.go",
+			"\tdes, err := l.dest.Pair.ReadDestination(ctx, keys)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n\tsrc, payloads, err := l.readSource(ctx, ids, full)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n",
+			"\tsrc, payloads, err := l.readSource(ctx, ids, full)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n\tdes, err := l.dest.Pair.ReadDestination(ctx, keys)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n",
+		}},
+	},
+	{
 		promise: "G4", what: "the row of the first attempt is sent again", test: "TestG4NothingStaleIsSent",
 		edits: []edit{{
 			"pkg/callback/look.go", "\tall, err := l.read(ctx, records, payloads)\n\tif err != nil {\n\t\treturn nil, &readError{err}\n\t}\n",

@@ -31,8 +31,8 @@ const (
 // points are the named points of each role, as pkg/failpoint has them.
 var points = map[string][]string{
 	"manager":  {"start", "step", "offering", "done", "renaming", "renamed"},
-	"callback": {"start", "step", "stored", "destination", "posting", "posted", "applying", "applied"},
-	"task":     {"start", "step", "taken", "destination", "found", "acknowledged", "done", "renaming", "renamed"},
+	"callback": {"start", "step", "stored", "destination", "source", "posting", "posted", "applying", "applied"},
+	"task":     {"start", "step", "taken", "destination", "source", "found", "acknowledged", "done", "renaming", "renamed"},
 	"master":   {"start", "ready", "gone", "route-want", "route-chunk", "route-done", "route-events", "route-events-ack"},
 }
 

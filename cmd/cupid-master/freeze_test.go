@@ -1,0 +1,126 @@
+package main_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// startStopping starts a cupid whose workers stop where stopAt says.
+func (r *rig) startStopping() {
+	r.t.Helper()
+	path, err := faultyWorker()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	own := filepath.Join(r.dir, "worker") // the points are found beside the binary
+	if err := os.Link(path, own); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, sub := range []string{"armed", "reached"} {
+		if err := os.MkdirAll(filepath.Join(r.dir, "failpoints", sub), 0o700); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.start("-worker", own)
+}
+
+// stopAt has the worker of a role that is the next to read a side stop before it does.
+func (r *rig) stopAt(role string, sides ...string) {
+	r.t.Helper()
+	for _, side := range sides {
+		path := filepath.Join(r.dir, "failpoints", "armed", role+"."+side)
+		if err := errors.Join(os.WriteFile(path+".new", []byte("stop"), 0o600), os.Rename(path+".new", path)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// stopped waits until a worker has stopped, has something happen, and lets it go on.
+func (r *rig) stopped(meanwhile func()) {
+	r.t.Helper()
+	var path string
+	r.eventually("a worker stops", func() bool {
+		reached, err := filepath.Glob(filepath.Join(r.dir, "failpoints", "reached", "*"))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if len(reached) == 1 {
+			path = reached[0]
+		}
+		return path != ""
+	})
+	pid, err := strconv.Atoi(path[strings.LastIndexByte(path, '.')+1:])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.eventually("it stands still", func() bool {
+		text, err := os.ReadFile("/proc/" + itoa(pid) + "/stat")
+		return err != nil || strings.Contains(string(text), ") T ")
+	})
+	if err := os.Remove(path); err != nil {
+		r.t.Fatal(err)
+	}
+	meanwhile()
+	switch err := syscall.Kill(pid, syscall.SIGCONT); {
+	case errors.Is(err, syscall.ESRCH):
+		r.t.Skip("the machine held the test up for so long that the worker was replaced")
+	case err != nil:
+		r.t.Fatal(err)
+	}
+}
+
+// bothAre makes a row equal on both sides, as its pipeline would.
+func (r *rig) bothAre(version int) {
+	r.t.Helper()
+	r.src.Exec(r.t, fmt.Sprintf("UPDATE user SET name = 'v%d' WHERE number = 1", version))
+	r.des.Exec(r.t, fmt.Sprintf("REPLACE INTO user (number, name) VALUES (1, 'v%d')", version))
+}
+
+// A worker stands still before it looks at a row, and between its reads of the two sides.
+// The row is never behind for the settle time, and moves on each time.
+func TestG3FrozenBetweenTheReadsIsNoAlarm(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it takes a faulty build")
+	}
+	t.Run("task", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.with("update", false)
+		r.startStopping()
+		r.des.Exec(t, "INSERT INTO user (number, name) VALUES (1, 'v0')")
+		r.stopAt("task", "destination")
+		r.src.Exec(t, "INSERT INTO user (number, name) VALUES (1, 'v1')")
+		r.stopped(func() { r.stopAt("task", "destination", "source") }) // in the first look, which the next one begins after
+		r.stopped(func() { r.bothAre(1) })
+		r.stopped(func() { r.bothAre(2) })
+		var counts struct{ InHand, SelfHealed, Events, Watched int }
+		r.eventually("the row heals", func() bool { return r.taskCounts(&counts) && counts.InHand == 0 && counts.SelfHealed+counts.Events > 0 })
+		if counts.Events > 0 || counts.Watched > 0 || len(r.receiver.all()) > 0 {
+			t.Errorf("counts %+v, %d calls; want no event", counts, len(r.receiver.all()))
+		}
+	})
+	t.Run("callback", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.with("update", false)
+		r.startStopping()
+		r.stopAt("callback", "destination", "source")
+		r.src.Exec(t, "INSERT INTO user (number, name) VALUES (1, 'v1')")
+		r.stopped(func() { r.bothAre(1) }) // after it was confirmed
+		r.stopped(func() { r.bothAre(2) })
+		r.eventually("the row leaves the queue", func() bool {
+			p := r.onlyPair()
+			return p.Depth == 0 && p.HealedItself+p.HealedByCallback > 0
+		})
+		if calls := r.receiver.all(); len(calls) > 0 {
+			t.Errorf("%d calls for a row that only moved, the first %s", len(calls), calls[0].Raw)
+		}
+	})
+}
