@@ -21,6 +21,9 @@
 //	watched ── due: equal ──▶ healed by itself
 //	        ── due: event.Judge confirms ──▶ pending
 //
+// A row that was equal right after its 2xx, while a newer event of it came in, is watched,
+// too, and is healed by its callback when it still is.
+//
 // Every look at a row is judged with the one before, be that the task worker's: while it
 // moves and the destination follows, it is neither posted nor called unrepaired.
 //

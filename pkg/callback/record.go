@@ -75,23 +75,29 @@ func encode(n Note) []byte {
 // followed by the next one too soon, and a row that moves would seem to stand still.
 func merge(old Record, newer Note) Note {
 	was, err := note(old)
-	switch {
-	case err != nil:
-		return newer
-	case was.State == Watched && newer.State == Watched && was.SourceID == newer.SourceID:
-		return was
-	case was.State == Watched && newer.State == Watched:
-		newer.Looks = nil // the next look is the first one
-		return newer
-	case was.State == Watched:
+	if err != nil {
 		return newer
 	}
-	newer.State, newer.Accepted, newer.Failed, newer.Looks, newer.Held, newer.Seen = was.State, was.Accepted, was.Failed, was.Looks, was.Held, was.Seen
+	if was.State != Watched {
+		newer.State, newer.Accepted, newer.Failed, newer.Looks, newer.Held, newer.Seen = was.State, was.Accepted, was.Failed, was.Looks, was.Held, was.Seen
+		return newer
+	}
+	if newer.State == Watched {
+		if was.SourceID == newer.SourceID {
+			return was
+		}
+		newer.Looks = nil // the next look is the first one
+	}
+	if was.Accepted > 0 {
+		newer.Accepted, newer.Seen = was.Accepted, was.Seen
+	}
 	return newer
 }
 
 // onto writes how far the delivery is onto the record of a newer event, which
-// knows better by which id the row is read.
+// knows better by which id the row is read. A row that was seen equal after its post is
+// watched from then on: when the newer event is the older news, as most are, it is still
+// equal, and was healed by its callback.
 func onto(newer Record, ours Change) (Change, error) {
 	c := ours
 	c.Version = newer.Version
@@ -103,11 +109,13 @@ func onto(newer Record, ours Change) (Change, error) {
 		c.Note = newer.Note
 		return c, nil
 	}
-	theirs, err := note(newer)
-	if err != nil {
-		return c, nil // ours is better than none
+	if c.Remove {
+		c.Remove, c.Due = false, newer.Due
+		mine.State, mine.Looks = Watched, nil
 	}
-	mine.Kind, mine.SourceID, mine.Columns = theirs.Kind, theirs.SourceID, theirs.Columns
+	if theirs, err := note(newer); err == nil { // else ours is better than none
+		mine.Kind, mine.SourceID, mine.Columns = theirs.Kind, theirs.SourceID, theirs.Columns
+	}
 	return change(c.Record, mine, c.Due), nil
 }
 
@@ -213,7 +221,8 @@ func (b *book) record(e event.Event, now time.Time) (Record, Note, error) {
 
 // apply makes changes. A record that a newer event has replaced meanwhile is not
 // removed; how far its delivery is, is written onto it. It reports which changes
-// met a newer record.
+// met a newer record. One that was to be removed without having been posted is left
+// as it is.
 func (b *book) apply(ctx context.Context, changes []Change) (replaced map[int]bool, err error) {
 	if len(changes) == 0 {
 		return nil, nil
@@ -233,7 +242,7 @@ func (b *book) apply(ctx context.Context, changes []Change) (replaced map[int]bo
 			return nil, err
 		}
 		replaced[i] = ok
-		if !ok || c.Remove {
+		if !ok || c.Remove && c.Attempts == now.Attempts {
 			continue
 		}
 		if c, err = onto(now, c); err != nil {

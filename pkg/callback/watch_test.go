@@ -139,23 +139,90 @@ func TestG1NewerEventDuringAPostIsNotLost(t *testing.T) {
 }
 
 func TestG1NewerEventDuringAVerifiedPostIsLookedAtAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, nil)
-		r.set(1, "k1", "x")
-		r.answering(func(_ context.Context, p callback.Post) callback.Outcome {
-			copyRow(r.world, p)
-			<-r.submit(diverged("p", 1, "k1"))
-			return accepted
+	for name, c := range map[string]struct {
+		during func(r *rig) // the post, after the row was repaired
+		later  func(r *rig) // once it is over
+	}{
+		"of the same row":        {func(*rig) {}, func(*rig) {}},
+		"of one with another id": {func(r *rig) { r.remove(1); r.set(2, "k1", "x") }, func(*rig) {}},
+		"and databases that are away": {
+			func(r *rig) { r.do(func() { r.fail = func() error { return errPlanned } }) },
+			func(r *rig) { r.do(func() { r.fail = nil }) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil)
+				r.set(1, "k1", "x")
+				r.answering(func(_ context.Context, p callback.Post) callback.Outcome {
+					copyRow(r.world, p)
+					c.during(r)
+					id := int64(1)
+					if _, ok := r.src[2]; ok {
+						id = 2
+					}
+					<-r.submit(diverged("p", id, "k1"))
+					after(time.Second)
+					return accepted
+				})
+				e := diverged("p", 1, "k1")
+				e.FirstSeen = e.FirstSeen.Add(-time.Minute)
+				r.submit(e)
+				after(2 * time.Second)
+				c.later(r)
+				after(2 * grace)
+				r.wantPosts(1)
+				r.wantDepth(0)
+				if c := r.counts(); c.HealedByCallback != 1 || c.HealedItself != 0 || c.HealMillisecondSum < time.Minute.Milliseconds() || c.NotRepaired != 0 {
+					t.Errorf("counts %+v, want one healed by its callback, a minute after it was first seen", c)
+				}
+				r.stop()
+			})
 		})
-		r.submit(diverged("p", 1, "k1"))
-		after(2 * time.Second)
-		r.wantPosts(1)
-		r.wantDepth(0)
-		if c := r.counts(); c.HealedByCallback+c.HealedItself != 1 {
-			t.Errorf("counts %+v, want one healed", c)
-		}
-		r.stop()
-	})
+	}
+}
+
+// A row that was seen equal after its post, while a newer event of it came in, and differs then: it is judged anew.
+func TestG5RowThatDivergesWhileANewerEventComesIsNotCalledUnrepaired(t *testing.T) {
+	for name, again := range map[string]bool{"once": false, "and once more when it is watched": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil)
+				r.set(1, "k1", "x")
+				r.answering(func(_ context.Context, p callback.Post) callback.Outcome {
+					copyRow(r.world, p)
+					if len(r.got()) > 1 {
+						return accepted
+					}
+					<-r.submit(diverged("p", 1, "k1"))
+					looks := 0
+					r.do(func() {
+						r.delay = func(context.Context) { // it is spoilt after the look at what was accepted
+							if looks++; looks == 3 {
+								r.copied("k1", "spoilt")
+							}
+						}
+					})
+					return accepted
+				})
+				r.submit(diverged("p", 1, "k1"))
+				after(settle / 2)
+				r.wantPosts(1)
+				r.wantDepth(1)
+				if again {
+					r.submit(diverged("p", 1, "k1"))
+				}
+				after(settle + time.Millisecond)
+				r.wantPosts(2)
+				r.wantDepth(0)
+				r.wantAlerts("accepted, not repaired", 0)
+				if c := r.counts(); c.HealedByCallback != 1 || c.HealedItself != 0 || c.NotRepaired != 0 || c.Attempts != 2 || r.got()[1].Attempt != 2 {
+					t.Errorf("counts %+v, want one healed by its second callback", c)
+				}
+				r.stop()
+			})
+		})
+	}
 }
 
 func TestNewerEventDoesNotResetTheBackoff(t *testing.T) {
