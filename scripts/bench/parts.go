@@ -16,7 +16,7 @@ type partSettings struct {
 }
 
 var parts = command{
-	name: "bench", rows: 300_000, only: "measure one of ipc, compare, callback, queue, idle, supervise",
+	name: "bench", rows: 300_000, only: "measure one of ipc, compare, callback, queue, idle, supervise, isolation",
 	flags: func(flags *flag.FlagSet, s *settings) {
 		flags.IntVar(&s.lost, "lost", 20_000, "rows that callbacks repair")
 		flags.IntVar(&s.concurrency, "concurrency", 8, "callbacks at a time")
@@ -59,6 +59,7 @@ func measureParts(ctx context.Context, s settings, progress func(string)) (lines
 		{"queue", "a queue of a million events", w.queue},
 		{"idle", "the idle program", w.idleness},
 		{"supervise", "kills and stops", w.supervise},
+		{"isolation", "rows beside black holes", w.isolation},
 	} {
 		if s.only != "" && s.only != m.name {
 			continue
