@@ -22,6 +22,7 @@ import (
 	"github.com/masixun71/cupid/pkg/notify"
 	"github.com/masixun71/cupid/pkg/queue"
 	"github.com/masixun71/cupid/pkg/router"
+	"github.com/masixun71/cupid/pkg/table"
 	"github.com/masixun71/cupid/pkg/webhook"
 )
 
@@ -74,7 +75,7 @@ func (w *worker) submit(ctx context.Context, c *callback.Worker, env ipc.Envelop
 
 // destinations are the pairs to deliver to; those with one URL share its gate.
 func (w *worker) destinations(posts clients) (map[string]callback.Destination, closers) {
-	gates := map[string]*callback.Gate{}
+	gates, servers := map[string]*callback.Gate{}, &table.Servers{}
 	all := map[string]callback.Destination{}
 	var open closers
 	for _, p := range w.config.Pairs() {
@@ -82,7 +83,7 @@ func (w *worker) destinations(posts clients) (map[string]callback.Destination, c
 		if gates[n.URL] == nil {
 			gates[n.URL] = callback.NewGate(n.Concurrency)
 		}
-		a := newPair(w.config, p, callbackConns)
+		a := newPair(w.config, p, callbackConns, servers)
 		open = append(open, a.Close)
 		deletes := 0
 		if p.Source.Delete {

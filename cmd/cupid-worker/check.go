@@ -47,7 +47,7 @@ const (
 func checkAll(ctx context.Context, c *config.Config) boot.Report {
 	pairs := c.Pairs()
 	r := boot.Report{Pairs: make([]boot.PairReport, len(pairs))}
-	slots := make(chan struct{}, checks)
+	slots, servers := make(chan struct{}, checks), &table.Servers{}
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTime, fmt.Errorf("not checked within %s", checkTime))
 	defer cancel()
 	var wg sync.WaitGroup
@@ -56,7 +56,7 @@ func checkAll(ctx context.Context, c *config.Config) boot.Report {
 			select {
 			case slots <- struct{}{}:
 				defer func() { <-slots }()
-				r.Pairs[i] = checkPair(ctx, c, p)
+				r.Pairs[i] = checkPair(ctx, c, p, servers)
 			case <-ctx.Done():
 				r.Pairs[i] = boot.PairReport{Pair: p.Name, Unreachable: []string{context.Cause(ctx).Error() + ", since others do not answer"}}
 			}
@@ -71,8 +71,8 @@ func checkAll(ctx context.Context, c *config.Config) boot.Report {
 	return r
 }
 
-func checkPair(ctx context.Context, c *config.Config, p config.Pair) boot.PairReport {
-	found := table.Check(ctx, pairOptions(c, p, 1))
+func checkPair(ctx context.Context, c *config.Config, p config.Pair, servers *table.Servers) boot.PairReport {
+	found := table.Check(ctx, pairOptions(c, p, 1, servers))
 	r := boot.PairReport{
 		Pair: p.Name, Lines: found.Lines, Warnings: found.Warnings, Faults: slices.Clone(found.Faults), Unreachable: found.Unreachable,
 	}

@@ -44,13 +44,13 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 		return nil, nil, err
 	}
 	tell := alerts{w.session}
-	owned := configured{}
+	owned, servers := configured{}, &table.Servers{}
 	var pairs []manager.Pair
 	var open closers
 	for _, p := range w.config.Pairs() {
 		owned[p.Name] = true
-		both := table.NewPair(pairOptions(w.config, p, sweepConns))
-		src := scanned{table.NewSource(sourceOptions(w.config, p, managerConns)), both, both.Gauge()}
+		both := table.NewPair(pairOptions(w.config, p, sweepConns, servers))
+		src := scanned{table.NewSource(sourceOptions(w.config, p, managerConns, servers)), both, both.Gauge()}
 		open = append(open, src.Close, both.Close)
 		pairs = append(pairs, managed(p, src))
 	}
@@ -161,7 +161,7 @@ func (s scanned) Clock(ctx context.Context) (manager.Clock, error) {
 	if err != nil {
 		return manager.Clock{}, err
 	}
-	return manager.Clock{Now: c.Now, Oldest: c.Oldest, Visible: c.Visible}, nil
+	return manager.Clock{Now: c.Now, Listed: c.Listed, Oldest: c.Oldest, Visible: c.Visible}, nil
 }
 
 // Ping asks both sides.

@@ -18,23 +18,23 @@ import (
 )
 
 // pairOptions is a pair of the configuration in the words of pkg/table.
-func pairOptions(c *config.Config, p config.Pair, conns int) table.PairOptions {
+func pairOptions(c *config.Config, p config.Pair, conns int, servers *table.Servers) table.PairOptions {
 	columns := make([]table.ColumnPair, 0, len(p.Destination.Columns))
 	for _, col := range p.Destination.Columns {
 		columns = append(columns, table.ColumnPair{Src: col.Src, Des: col.Des, Tolerance: p.Destination.Tolerance.Of(col.Src)})
 	}
-	src := sourceOptions(c, p, conns)
+	src := sourceOptions(c, p, conns, servers)
 	return table.PairOptions{
 		Name: p.Name, Source: src, Columns: columns,
 		Destination: table.SideOptions{
 			Name: p.Name + ": des", DSN: p.Destination.DSN.With(p.Destination.User, p.Destination.Password),
 			CA: p.Destination.CAFile, Table: p.Destination.Table, By: p.Destination.ByColumn, TimeZone: p.Destination.TimeZone,
-			QueryTimeout: c.QueryTimeout(), ConnectTimeout: c.ConnectTimeout(), MaxConns: conns,
+			QueryTimeout: c.QueryTimeout(), ConnectTimeout: c.ConnectTimeout(), MaxConns: conns, Servers: servers,
 		},
 	}
 }
 
-func sourceOptions(c *config.Config, p config.Pair, conns int) table.SideOptions {
+func sourceOptions(c *config.Config, p config.Pair, conns int, servers *table.Servers) table.SideOptions {
 	s := p.Source
 	updateColumn := s.UpdateColumn
 	if !s.Update {
@@ -43,7 +43,7 @@ func sourceOptions(c *config.Config, p config.Pair, conns int) table.SideOptions
 	return table.SideOptions{
 		Name: p.Name + ": src", DSN: s.DSN.With(s.User, s.Password), CA: s.CAFile, Table: s.Table, By: s.ByColumn,
 		IDColumn: s.IDColumn, UpdateColumn: updateColumn, UpdateFormat: s.UpdateTimeFormat, Where: s.Where,
-		TimeZone: s.TimeZone, QueryTimeout: c.QueryTimeout(), ConnectTimeout: c.ConnectTimeout(), MaxConns: conns,
+		TimeZone: s.TimeZone, QueryTimeout: c.QueryTimeout(), ConnectTimeout: c.ConnectTimeout(), MaxConns: conns, Servers: servers,
 	}
 }
 
@@ -54,8 +54,8 @@ type pair struct {
 	asString bool
 }
 
-func newPair(c *config.Config, p config.Pair, conns int) *pair {
-	a := &pair{Pair: table.NewPair(pairOptions(c, p, conns)), asString: p.Destination.CallbackNotification.ValuesAsString}
+func newPair(c *config.Config, p config.Pair, conns int, servers *table.Servers) *pair {
+	a := &pair{Pair: table.NewPair(pairOptions(c, p, conns, servers)), asString: p.Destination.CallbackNotification.ValuesAsString}
 	for _, col := range p.Destination.Columns {
 		a.masked = append(a.masked, slices.ContainsFunc(p.Destination.MaskColumns, func(name string) bool {
 			return strings.EqualFold(name, col.Src) // as MySQL compares names of columns

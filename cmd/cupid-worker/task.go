@@ -16,6 +16,7 @@ import (
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/event"
 	"github.com/masixun71/cupid/pkg/failpoint"
+	"github.com/masixun71/cupid/pkg/table"
 	"github.com/masixun71/cupid/pkg/task"
 )
 
@@ -25,9 +26,9 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 	hand := newHand(boot.TaskFile(w.orders.StateDir, w.welcome.Slot), w.log)
 	pairs := map[string]task.Pair{}
 	open := closers{hand.close}
-	deletes := map[string]bool{}
+	deletes, servers := map[string]bool{}, &table.Servers{}
 	for _, p := range w.config.Pairs() {
-		a := newPair(w.config, p, taskConns)
+		a := newPair(w.config, p, taskConns, servers)
 		pairs[p.Name] = a
 		deletes[p.Name] = p.Source.Delete
 		open = append(open, a.Close)

@@ -12,7 +12,10 @@ import (
 type Clock struct {
 	// Now is the server's time.
 	Now time.Time
-	// Oldest is when the oldest transaction started that is open and may commit
+	// Listed is the server's time before its transactions were listed, which may have been a
+	// moment ago.
+	Listed time.Time
+	// Oldest is when the oldest transaction started that was open then and may commit
 	// rows; zero when there is none. The server's word on it may have whole seconds.
 	Oldest time.Time
 	// Visible is false when the transactions that commit into the table cannot be

@@ -28,7 +28,8 @@ func (l Late) settled(c Clock, ahead, blindAge time.Duration) bool {
 	if !c.Visible {
 		return age >= blindAge
 	}
-	return c.Oldest.IsZero() || c.Oldest.After(l.Seen.Add(ahead))
+	// A list from before that says nothing of those that started since.
+	return c.Listed.Sub(l.Seen) >= ahead && (c.Oldest.IsZero() || c.Oldest.After(l.Seen.Add(ahead)))
 }
 
 // due reports whether an unsettled span is to be looked at again.

@@ -18,17 +18,18 @@ func TestSettled(t *testing.T) {
 		ahead time.Duration
 		want  bool
 	}{
-		"no transaction, but too young":                       {manager.Clock{Now: at(0.9), Visible: true}, time.Second, false},
-		"no transaction":                                      {manager.Clock{Now: at(1), Visible: true}, time.Second, true},
-		"an older transaction":                                {manager.Clock{Now: at(100), Oldest: at(-1), Visible: true}, time.Second, false},
-		"a transaction of the same second":                    {manager.Clock{Now: at(100), Oldest: at(0), Visible: true}, time.Second, false},
-		"a younger transaction within the lead":               {manager.Clock{Now: at(100), Oldest: at(1), Visible: true}, time.Second, false},
-		"a younger transaction":                               {manager.Clock{Now: at(100), Oldest: at(2), Visible: true}, time.Second, true},
-		"a younger transaction within a lead of 5 s":          {manager.Clock{Now: at(100), Oldest: at(5), Visible: true}, 5 * time.Second, false},
-		"a younger transaction after a lead of 5 s":           {manager.Clock{Now: at(100), Oldest: at(6), Visible: true}, 5 * time.Second, true},
+		"no transaction, but too young":                       {manager.Clock{Now: at(0.9), Listed: at(0.9), Visible: true}, time.Second, false},
+		"no transaction":                                      {manager.Clock{Now: at(1), Listed: at(1), Visible: true}, time.Second, true},
+		"no transaction in a list that is too old":            {manager.Clock{Now: at(100), Listed: at(0.9), Visible: true}, time.Second, false},
+		"an older transaction":                                {manager.Clock{Now: at(100), Listed: at(100), Oldest: at(-1), Visible: true}, time.Second, false},
+		"a transaction of the same second":                    {manager.Clock{Now: at(100), Listed: at(100), Oldest: at(0), Visible: true}, time.Second, false},
+		"a younger transaction within the lead":               {manager.Clock{Now: at(100), Listed: at(100), Oldest: at(1), Visible: true}, time.Second, false},
+		"a younger transaction":                               {manager.Clock{Now: at(100), Listed: at(100), Oldest: at(2), Visible: true}, time.Second, true},
+		"a younger transaction within a lead of 5 s":          {manager.Clock{Now: at(100), Listed: at(100), Oldest: at(5), Visible: true}, 5 * time.Second, false},
+		"a younger transaction after a lead of 5 s":           {manager.Clock{Now: at(100), Listed: at(100), Oldest: at(6), Visible: true}, 5 * time.Second, true},
 		"blind and young":                                     {manager.Clock{Now: at(29)}, time.Second, false},
 		"blind and old enough":                                {manager.Clock{Now: at(30)}, time.Second, true},
-		"the clock was put back":                              {manager.Clock{Now: at(-3600), Visible: true}, time.Second, false},
+		"the clock was put back":                              {manager.Clock{Now: at(-3600), Listed: at(-3600), Visible: true}, time.Second, false},
 		"blind, and what was seen of transactions is ignored": {manager.Clock{Now: at(10), Oldest: at(5)}, time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -123,6 +123,7 @@ func TestG2EveryCommittedRowIsLookedAt(t *testing.T) {
 					t := w.t
 					m := &model{w: w, s: newSource(), rnd: rand.New(rand.NewPCG(seed, 9)), scan: scan}
 					m.s.blind, m.s.madeUp = seed%4 == 1, seed%4 == 2
+					m.s.listAge = time.Duration(seed%3) * time.Second
 					w.config.ChunkRows = 1 + m.rnd.IntN(12)
 					if scan == chunk.Insert {
 						w.inserts("orders", m.s)

@@ -52,7 +52,7 @@ func Check(ctx context.Context, o PairOptions) Report {
 	var r Report
 	p := NewPair(o)
 	defer func() { r.fault(p.Close()) }()
-	s := &Source{side: p.src}
+	s := &Source{side: p.src, lists: o.Source.Servers.lists(p.src.o)}
 	src, srcErr := checkSide(ctx, &r, p.src)
 	des, desErr := checkSide(ctx, &r, p.des)
 	if srcErr != nil || desErr != nil {

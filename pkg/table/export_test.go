@@ -37,6 +37,13 @@ func (p *Pair) UseDB(src, des *sqlx.DB) { p.src.open, p.des.open = give(src), gi
 // UseDB replaces the pool before its first use.
 func (s *Source) UseDB(db *sqlx.DB) { s.side.open = give(db) }
 
+// ForgetList has the next clock list the transactions anew.
+func (s *Source) ForgetList() {
+	s.lists.mu.Lock()
+	defer s.lists.mu.Unlock()
+	s.lists.last = listing{}
+}
+
 func give(db *sqlx.DB) func(SideOptions) (*sqlx.DB, error) {
 	return func(SideOptions) (*sqlx.DB, error) { return db, nil }
 }

@@ -162,6 +162,7 @@ func TestTheListOfTransactionsMustBeFresh(t *testing.T) {
 			mock.ExpectQuery("INNODB_TRX").WillReturnRows(rows)
 		}
 		mock.ExpectExec("COMMIT").WillReturnResult(sqlmock.NewResult(0, 0))
+		s.ForgetList()
 		c, err := s.Clock(t.Context())
 		if err != nil {
 			t.Fatal(err)

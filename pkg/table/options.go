@@ -48,6 +48,8 @@ type SideOptions struct {
 	ConnectTimeout time.Duration
 	// MaxConns bounds the open connections; 2 by default.
 	MaxConns int
+	// Servers is what is shared with other tables on the same server; nil is nothing.
+	Servers *Servers
 }
 
 func (o SideOptions) withDefaults() SideOptions {

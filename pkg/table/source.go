@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/row"
@@ -15,16 +14,11 @@ import (
 // Source cuts a source table into ranges and reads its server's clock. It is safe
 // for concurrent use.
 type Source struct {
-	side *side
+	side  *side
+	lists *lists
 
-	mu         sync.Mutex // guards the two below
-	made       *sourceMeta
-	hereAt     time.Time // when the server was found to list all transactions of its rows
-	blindUntil time.Time // no transaction list before; zero when it may be read
-
-	listing sync.Mutex // held while transactions are listed; guards all below
-	lists   uint64     // how many lists were asked for
-	lastOwn int64      // greatest known start of a transaction of this source, in Unix seconds
+	mu   sync.Mutex // guards made
+	made *sourceMeta
 }
 
 // sourceMeta is what cutting needs to know of the table.
@@ -35,7 +29,10 @@ type sourceMeta struct {
 }
 
 // NewSource makes a source. It touches nothing; the first call connects.
-func NewSource(o SideOptions) *Source { return &Source{side: newSide(o)} }
+func NewSource(o SideOptions) *Source {
+	s := newSide(o)
+	return &Source{side: s, lists: s.o.Servers.lists(s.o)}
+}
 
 // Close closes all connections. Calls fail from then on.
 func (s *Source) Close() error { return s.side.close() }
