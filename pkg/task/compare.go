@@ -48,7 +48,7 @@ func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 		suspects, err = w.first(ctx, p, c, &r)
 	}
 	for look := 2; err == nil && len(suspects)+len(orphans) > 0; look++ {
-		if err = w.settle(ctx); err != nil {
+		if err = w.settle(ctx, len(suspects)+len(orphans)); err != nil {
 			break
 		}
 		if err = portions(orphans, func(some []orphan) error { return w.lookForSource(ctx, p, c, some, &r) }); err != nil {
@@ -85,7 +85,9 @@ func portions[T any](all []T, f func(some []T) error) error {
 	return nil
 }
 
-func (w *Worker) settle(ctx context.Context) error {
+// settle waits with so many suspects.
+func (w *Worker) settle(ctx context.Context, suspects int) error {
+	defer w.stalled.lend(suspects)()
 	t := time.NewTimer(w.config.Settle)
 	defer t.Stop()
 	select {
@@ -192,7 +194,10 @@ func (w *Worker) submit(ctx context.Context, events []event.Event) error {
 		if err != nil {
 			return fmt.Errorf("write event: %w", err)
 		}
-		if err := w.config.Work.Submit(ctx, events[:n]); err != nil {
+		end := w.stalled.lend(len(events))
+		err = w.config.Work.Submit(ctx, events[:n])
+		end()
+		if err != nil {
 			return fmt.Errorf("submit events: %w", err)
 		}
 		events = events[n:]

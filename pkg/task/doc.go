@@ -6,7 +6,8 @@
 // # Model
 //
 // A worker asks for chunks when it has room and works on several at a time: while
-// one settles, others are read. How many are in hand is bounded, and so is how many
+// one settles, or waits until its events are durable, others are read. How many are in
+// hand is bounded, and so is how many
 // of one pair read at once, so that a dead database delays its own pair. A chunk is reported done when every row of it is equal on both
 // sides, healed, or an event that the callback worker has on disk.
 //

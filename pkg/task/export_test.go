@@ -13,3 +13,10 @@ func Course(seen []bool) []bool {
 	}
 	return next
 }
+
+// Bounds of what a worker holds.
+const (
+	MaxInHand   = maxInHand
+	MaxLent     = maxLent
+	MaxLentRows = maxLentRows
+)

@@ -1,27 +1,63 @@
 package task
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// stalled counts the chunks that wait for longer than stallAfter. Safe for concurrent
-// use.
+// stalled counts the chunks that wait, and so leave their places in the worker's hands to
+// others: for a database for longer than stallAfter, for the settle time, or until their
+// events are durable. Safe for concurrent use.
 type stalled struct {
-	n       atomic.Int32
+	n       atomic.Int32  // those that wait for a database
 	changed chan struct{} // one: there is one more
+
+	mu           sync.Mutex // guards all below
+	chunks, rows int        // of those that wait with suspects
 }
 
 func (s *stalled) count() int { return int(s.n.Load()) }
+
+// free is how many places are left to others.
+func (s *stalled) free() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return min(s.count(), maxStalled) + s.chunks
+}
+
+// lend leaves the place of a chunk that has so many suspects or events to others, until
+// what it returns is called. It does not when too many do that already.
+func (s *stalled) lend(rows int) (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.chunks >= maxLent || s.rows+rows > maxLentRows {
+		return func() {}
+	}
+	s.chunks++
+	s.rows += rows
+	s.more()
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.chunks--
+		s.rows -= rows
+	}
+}
+
+// more tells the worker that there is a place more.
+func (s *stalled) more() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
 
 // begin is called before something that may wait, and what it returns after it.
 func (s *stalled) begin() (end func()) {
 	timer := time.AfterFunc(stallAfter, func() {
 		s.n.Add(1)
-		select {
-		case s.changed <- struct{}{}:
-		default:
-		}
+		s.more()
 	})
 	return func() {
 		if !timer.Stop() {

@@ -13,10 +13,14 @@ import (
 )
 
 const (
-	// maxInHand is how many chunks a worker holds at a time, settling ones
-	// included. It bounds the suspects, of which no more than the key, the id and a
-	// fingerprint are kept, to so many chunks.
+	// maxInHand is how many chunks a worker has at work at a time.
 	maxInHand = 8
+	// maxLent and maxLentRows bound the chunks beside them that settle, or wait until their
+	// events are durable, and their suspects, of which no more than the key, the id and a
+	// fingerprint are kept. Where most rows are seen before their copies are, almost every
+	// chunk settles: those of a few pairs would else keep the hands from all others.
+	maxLent     = 128
+	maxLentRows = 16_000
 	// stallAfter is after how long a chunk that waits for a database does not count as
 	// one in hand any more, so that pairs whose databases hang leave the hands to the
 	// others. One of them has the rows of its chunk in memory at most, and readers
@@ -93,7 +97,7 @@ type Counts struct {
 // New makes a worker; Run starts it.
 func New(c Config) *Worker {
 	w := &Worker{
-		config: c, chunks: make(chan chunk.Chunk, maxInHand+maxStalled), results: make(chan chunk.Result), pairs: map[string]*reader{},
+		config: c, chunks: make(chan chunk.Chunk, maxInHand+maxStalled+maxLent), results: make(chan chunk.Result), pairs: map[string]*reader{},
 		stalled: stalled{changed: make(chan struct{}, 1)},
 	}
 	for name, p := range c.Pairs {
@@ -135,7 +139,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer turn.Stop()
 	resting := false
 	for {
-		if n := maxInHand + min(w.stalled.count(), maxStalled) - len(hand) - wanted; n > 0 {
+		if n := maxInHand + w.stalled.free() - len(hand) - wanted; n > 0 {
 			if err := w.config.Work.Want(ctx, n); err != nil {
 				return ignoreEnd(ctx, err)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -252,33 +253,95 @@ func TestG7NoMoreChunksThanFitIntoTheHands(t *testing.T) {
 			}
 		})
 		r.set(source{1, "a", "x"})
-		given := 0
-		for range 10 {
-			synctest.Wait()
-			r.master.mu.Lock()
-			n := r.wanted - given
-			r.master.mu.Unlock()
-			for range n {
-				r.give(10)
-				given++
-			}
-			after(2 * settle)
+		const most = task.MaxInHand + task.MaxLent
+		if given := r.giveAll("p"); given != most {
+			t.Errorf("%d chunks taken while nothing is acknowledged, want %d", given, most)
 		}
-		if given != 8 {
-			t.Errorf("%d chunks taken while nothing is acknowledged, want 8", given)
-		}
-		if n := r.Counts().InHand; n != 8 {
-			t.Errorf("%d in hand, want 8", n)
+		if n := r.Counts().InHand; n != most {
+			t.Errorf("%d in hand, want %d", n, most)
 		}
 		r.master.mu.Lock()
 		saved := r.saved[len(r.saved)-1]
 		r.master.mu.Unlock()
-		if len(saved) != 8 {
-			t.Errorf("%d chunks are named in the cache file, want 8", len(saved))
+		if len(saved) != most {
+			t.Errorf("%d chunks are named in the cache file, want %d", len(saved), most)
 		}
 		r.ended()
 		r.want(0)
 	})
+}
+
+// room is how many chunks the worker wants more.
+func (r *rig) room() int {
+	r.master.mu.Lock()
+	defer r.master.mu.Unlock()
+	return r.wanted - r.last
+}
+
+// giveAll gives chunks of a pair until the worker wants no more, and returns how many.
+func (r *rig) giveAll(pair string) int {
+	given := r.last
+	for {
+		synctest.Wait()
+		n := r.room()
+		if n == 0 {
+			return r.last - given
+		}
+		for range n {
+			r.giveOf(pair, 1_000_000)
+		}
+		after(2 * settle)
+	}
+}
+
+// Chunks that wait are bounded by their suspects, too.
+func TestG7ChunksThatWaitHaveNoMoreSuspectsThanAreAllowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, func(c *task.Config, _ *master) { c.Settle = time.Hour })
+		for id := range int64(task.MaxLentRows / 4) {
+			r.set(source{id, strconv.FormatInt(id, 10), "x"})
+		}
+		if given := r.giveAll("p"); given != task.MaxInHand+4 {
+			t.Errorf("%d chunks taken while none settles, want %d", given, task.MaxInHand+4)
+		}
+		r.ended()
+	})
+}
+
+// Chunks that settle, or whose events nobody takes, leave the hands to other pairs.
+func TestG6ChunksThatWaitLeaveTheHandsToOthers(t *testing.T) {
+	for name, options := range map[string]func(*task.Config, *master){
+		"settle": func(c *task.Config, _ *master) { c.Settle = time.Hour },
+		"submit": func(_ *task.Config, m *master) {
+			m.submit = func(ctx context.Context, _ []event.Event) error { // its share of the queue is full
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, func(c *task.Config, m *master) {
+					options(c, m)
+					equal := newWorld()
+					equal.both(1, "a", "x")
+					c.Pairs["equal"] = pair{equal, mapping(t)}
+				})
+				r.set(source{1, "a", "x"})
+				for range task.MaxInHand {
+					r.give(10)
+				}
+				after(2 * settle)
+				if r.room() == 0 {
+					t.Fatal("no room for the pair that does not wait")
+				}
+				r.giveOf("equal", 10)
+				synctest.Wait()
+				r.want(1)
+				r.ended()
+			})
+		})
+	}
 }
 
 func TestReadErrorIsReportedAndNothingSubmitted(t *testing.T) {
@@ -596,13 +659,8 @@ func TestG6PairsThatHangLeaveTheHandsToOthers(t *testing.T) {
 			}
 		})
 		r.both(1, "a", "x")
-		room := func() int {
-			r.master.mu.Lock()
-			defer r.master.mu.Unlock()
-			return r.wanted - r.last
-		}
 		for i := range pairs * each {
-			for tries := 0; room() == 0; tries++ {
+			for tries := 0; r.room() == 0; tries++ {
 				if tries > 100 {
 					t.Fatalf("no room after %d chunks of pairs that hang", i)
 				}
@@ -611,7 +669,7 @@ func TestG6PairsThatHangLeaveTheHandsToOthers(t *testing.T) {
 			r.giveOf(fmt.Sprint("dead", i%pairs), 10)
 		}
 		after(100 * time.Millisecond)
-		if room() == 0 {
+		if r.room() == 0 {
 			t.Fatal("no room for the pair that lives")
 		}
 		r.give(10)
