@@ -44,8 +44,8 @@ func (s *Source) ForgetList() {
 	s.lists.last = listing{}
 }
 
-func give(db *sqlx.DB) func(SideOptions) (*sqlx.DB, error) {
-	return func(SideOptions) (*sqlx.DB, error) { return db, nil }
+func give(db *sqlx.DB) func(SideOptions) (*sqlx.DB, func() error, error) {
+	return func(SideOptions) (*sqlx.DB, func() error, error) { return db, db.Close, nil }
 }
 
 // Hashes of Pretend.

@@ -182,10 +182,14 @@ func (l *lists) elsewhere(ctx context.Context, s *side) (bool, error) {
 func (l *lists) oldest(ctx context.Context, s *side) (oldest *int64, fresh bool, err error) {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	db, err := s.pool()
-	if err != nil {
-		return nil, false, err
-	}
+	err = s.run(ctx, func(db *sqlx.DB) error {
+		oldest, fresh, err = l.fresh(ctx, db)
+		return err
+	})
+	return oldest, fresh, err
+}
+
+func (l *lists) fresh(ctx context.Context, db *sqlx.DB) (oldest *int64, fresh bool, err error) {
 	c, err := db.Connx(ctx)
 	if err != nil {
 		return nil, false, err

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/masixun71/cupid/pkg/row"
 )
 
@@ -161,11 +163,11 @@ func (s *side) markJSON(ctx context.Context, columns []row.Column) error {
 func (s *side) showCreate(ctx context.Context) (string, error) {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	db, err := s.pool()
-	if err != nil {
-		return "", err
-	}
-	values, err := db.QueryRowxContext(ctx, "SHOW CREATE TABLE "+quote(s.o.Table)).SliceScan()
+	var values []any
+	err := s.run(ctx, func(db *sqlx.DB) (err error) {
+		values, err = db.QueryRowxContext(ctx, "SHOW CREATE TABLE "+quote(s.o.Table)).SliceScan()
+		return err
+	})
 	if number(err) == errTableAccessDenied || err == nil && len(values) != 2 {
 		return "", nil // a view, whose definition takes a privilege of its own and has no checks
 	}

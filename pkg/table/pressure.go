@@ -119,10 +119,14 @@ func (m *gauged) replicaLag(ctx context.Context) (lag time.Duration, known bool,
 func (s *side) replication(ctx context.Context, statement string) (lag time.Duration, known bool, err error) {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	db, err := s.pool()
-	if err != nil {
-		return 0, false, err
-	}
+	err = s.run(ctx, func(db *sqlx.DB) error {
+		lag, known, err = replication(ctx, db, statement)
+		return err
+	})
+	return lag, known, err
+}
+
+func replication(ctx context.Context, db *sqlx.DB, statement string) (lag time.Duration, known bool, err error) {
 	rows, err := db.QueryxContext(ctx, statement)
 	if err != nil {
 		return 0, false, err

@@ -24,15 +24,21 @@ const (
 
 // side is one table and the connections to its server. Safe for concurrent use.
 type side struct {
-	o    SideOptions
-	open func(SideOptions) (*sqlx.DB, error)
+	o SideOptions
+	// open makes the pool, and what closes it.
+	open  func(SideOptions) (*sqlx.DB, func() error, error)
+	conns chan struct{} // one for each connection in use
 
-	mu     sync.Mutex // guards the two below
-	db     *sqlx.DB   // nil before the first use
-	closed bool
+	mu      sync.Mutex   // guards all below
+	db      *sqlx.DB     // nil before the first use
+	closeDB func() error // likewise
+	closed  bool
 }
 
-func newSide(o SideOptions) *side { return &side{o: o.withDefaults(), open: openDB} }
+func newSide(o SideOptions) *side {
+	o = o.withDefaults()
+	return &side{o: o, open: o.Servers.open, conns: make(chan struct{}, o.MaxConns)}
+}
 
 // openDB makes the pool of a side. It connects to nothing.
 func openDB(o SideOptions) (*sqlx.DB, error) {
@@ -59,11 +65,10 @@ func (s *side) pool() (*sqlx.DB, error) {
 		return nil, fmt.Errorf("%s: %w", s.o.Name, sql.ErrConnDone)
 	}
 	if s.db == nil {
-		db, err := s.open(s.o)
-		if err != nil {
+		var err error
+		if s.db, s.closeDB, err = s.open(s.o); err != nil {
 			return nil, err
 		}
-		s.db = db
 	}
 	return s.db, nil
 }
@@ -75,9 +80,8 @@ func (s *side) close() error {
 	if s.db == nil {
 		return nil
 	}
-	db := s.db
 	s.db = nil
-	return db.Close()
+	return s.closeDB()
 }
 
 // limit bounds a query in time. A session ends its queries itself first.
@@ -85,26 +89,39 @@ func (s *side) limit(ctx context.Context) (context.Context, context.CancelFunc) 
 	return context.WithTimeoutCause(ctx, s.o.QueryTimeout+graceTime, errSlow)
 }
 
+// run waits for its turn, and runs f, which uses one connection. ctx bounds it in time, see
+// limit.
+func (s *side) run(ctx context.Context, f func(db *sqlx.DB) error) error {
+	db, err := s.pool()
+	if err != nil {
+		return err
+	}
+	select {
+	case s.conns <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-s.conns }()
+	leave, err := s.o.Servers.enter(ctx, s.o)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return f(db)
+}
+
 // get reads one row, a field for each column, by a statement that is sent once.
 func (s *side) get(ctx context.Context, dest any, doing, text string, args ...any) error {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	db, err := s.pool()
-	if err == nil {
-		err = db.GetContext(ctx, dest, text, args...)
-	}
-	return s.explain(ctx, doing, err)
+	return s.explain(ctx, doing, s.run(ctx, func(db *sqlx.DB) error { return db.GetContext(ctx, dest, text, args...) }))
 }
 
 // list is get for any number of rows.
 func (s *side) list(ctx context.Context, dest any, doing, text string, args ...any) error {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	db, err := s.pool()
-	if err == nil {
-		err = db.SelectContext(ctx, dest, text, args...)
-	}
-	return s.explain(ctx, doing, err)
+	return s.explain(ctx, doing, s.run(ctx, func(db *sqlx.DB) error { return db.SelectContext(ctx, dest, text, args...) }))
 }
 
 // one is a rows function for when all queries' rows go to t.
@@ -134,14 +151,10 @@ func (s *side) read(ctx context.Context, doing string, queries []query, rows fun
 	}
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	return s.explain(ctx, doing, s.readRaw(ctx, queries, rows))
+	return s.explain(ctx, doing, s.run(ctx, func(db *sqlx.DB) error { return readRaw(ctx, db, queries, rows) }))
 }
 
-func (s *side) readRaw(ctx context.Context, queries []query, rows func(i int) take) error {
-	db, err := s.pool()
-	if err != nil {
-		return err
-	}
+func readRaw(ctx context.Context, db *sqlx.DB, queries []query, rows func(i int) take) error {
 	c, err := db.Connx(ctx)
 	if err != nil {
 		return err

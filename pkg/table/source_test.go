@@ -454,7 +454,7 @@ func clock(t *testing.T, s *table.Source) table.Clock {
 // until waits for a condition: the server's list of transactions is up to 100 ms old.
 func until(t *testing.T, condition func() bool, otherwise string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
