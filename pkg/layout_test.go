@@ -22,7 +22,7 @@ var layers = map[string][]string{
 	"cmd":      {"cmd/cupid-master", "cmd/cupid-worker"},
 	"ipc":      {"ipc"},
 	"actors":   {"pkg/supervisor", "pkg/router", "pkg/manager", "pkg/task", "pkg/callback"},
-	"adapters": {"pkg/table", "pkg/queue", "pkg/cache", "pkg/webhook", "pkg/notify", "pkg/process", "pkg/logfile", "pkg/mariadb"},
+	"adapters": {"pkg/table", "pkg/queue", "pkg/cache", "pkg/webhook", "pkg/notify", "pkg/process", "pkg/logfile", "pkg/mariadb", "pkg/blackhole"},
 	"values":   {"pkg/config", "pkg/boot", "pkg/event", "pkg/chunk", "pkg/row", "pkg/dsn", "pkg/phpdate", "pkg/secret", "pkg/backoff", "pkg/failpoint"},
 	"tests":    {"pkg", "pkg/queue/queuetest", "pkg/mariadb/mariadbtest", "pkg/protocol", "pkg/powercut"},
 	"programs": {"examples/receiver", "scripts/demo", "scripts/bench", "scripts/breaks", "scripts/chaos"},

@@ -37,8 +37,9 @@ func (w *worker) check(ctx context.Context, joined *ipc.Worker) error {
 }
 
 const (
-	// checks is how many pairs are checked at a time.
-	checks = 32
+	// checks is how many pairs are checked at a time: dead ones make others wait for no
+	// longer than one of them takes.
+	checks = 256
 	// checkTime bounds the whole check, within what the master waits for the report:
 	// pairs that are not checked by then are reported as unreachable.
 	checkTime = 20 * time.Second

@@ -1,10 +1,10 @@
 package blackhole_test
 
 import (
-	"context"
 	"errors"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,9 +14,10 @@ import (
 // short is how long a test waits for what does not happen.
 const short = 300 * time.Millisecond
 
-func open(t *testing.T, of func(context.Context) (*blackhole.Hole, error)) string {
+// open makes a hole, which refuses connections.
+func open(t *testing.T) *blackhole.Hole {
 	t.Helper()
-	h, err := of(t.Context())
+	h, err := blackhole.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,12 +26,19 @@ func open(t *testing.T, of func(context.Context) (*blackhole.Hole, error)) strin
 			t.Error(err)
 		}
 	})
-	return h.Addr
+	if _, err := net.Dial("tcp", h.Addr); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("error %v, want refused", err)
+	}
+	return h
 }
 
-func TestSilentAcceptsAndSaysNothing(t *testing.T) {
+func TestSilentHoleAcceptsAndSaysNothing(t *testing.T) {
 	t.Parallel()
-	c, err := net.Dial("tcp", open(t, blackhole.Silent)) //nolint:noctx // it is accepted at once
+	h := open(t)
+	if err := h.Silence(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", h.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,13 +52,19 @@ func TestSilentAcceptsAndSaysNothing(t *testing.T) {
 	if n, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read %d bytes, error %v", n, err)
 	}
+	if n := h.Held(); n != 1 {
+		t.Errorf("%d connections held, want 1", n)
+	}
 }
 
-func TestUnreachableNeitherAcceptsNorRefuses(t *testing.T) {
+func TestVanishedHoleNeitherAcceptsNorRefuses(t *testing.T) {
 	t.Parallel()
-	addr := open(t, blackhole.Unreachable)
-	_, err := net.DialTimeout("tcp", addr, short) //nolint:noctx // it has a timeout
+	h := open(t)
+	if err := h.Vanish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := net.DialTimeout("tcp", h.Addr, short)
 	if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want a timeout", err)
 	}
 }

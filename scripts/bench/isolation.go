@@ -30,12 +30,20 @@ const (
 // in the same pair beside destinations and callback URLs at which nobody answers.
 func (w *world) isolation(ctx context.Context) (_ []line, err error) {
 	var addrs []string
-	for _, open := range []func(context.Context) (*blackhole.Hole, error){blackhole.Silent, blackhole.Unreachable} {
-		h, err := open(ctx)
+	for i := range 2 {
+		h, err := blackhole.New()
 		if err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, h.Close()) }()
+		if i == 0 {
+			err = h.Silence()
+		} else {
+			err = h.Vanish(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
 		addrs = append(addrs, h.Addr)
 	}
 	alone, err := w.commitToCallback(ctx, nil)
@@ -86,7 +94,10 @@ func (w *world) commitToCallback(ctx context.Context, dead []string) (d delays, 
 	defer func() { err = errors.Join(err, server.Close()) }()
 	config := w.scan("quiet", "http://"+l.Addr().String(), 1)
 	config["settleMillisecond"] = settleTime
+	// An idle worker does not rest: alone it would be idle, and beside others it is not.
+	config["taskWorkerIntervalMillisecond"], config["callbackWorkerIntervalMillisecond"] = 10, 10
 	config["src"].(map[string]any)["insertIntervalMillisecond"] = isolationScan
+	config["des"].([]any)[0].(map[string]any)["callbackNotification"].(map[string]any)["repairGraceSecond"] = 3600 // nothing is repaired
 	if len(dead) > 0 {
 		addHoles(config, dead)
 	}
