@@ -8,6 +8,8 @@
 // cuts the source into ranges. Neither touches a server before its first call.
 // Both read the tables' metadata once, and again after an error which says that a
 // table changed. [Check] says in words what the two would do.
+// What a process does with many tables of one server goes through [Servers]: they share
+// connections and the list of transactions, and none waits for another that hangs.
 //
 // # Reading
 //
