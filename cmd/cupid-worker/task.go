@@ -57,10 +57,10 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 	return t.Run, open.close, nil
 }
 
-// batchGCPercent makes the collector of a worker that reads rows in batches run a
-// third as often: its heap is small, and the batches are thrown away whole. It costs
-// 10 MB and saves a fifth of the worker's time (make bench).
-const batchGCPercent = 300
+// batchGCPercent makes the collector of a worker that reads rows in batches run half
+// as often: its heap is small, and the batches are thrown away whole. It costs 5 MB; a
+// larger one costs more and saves nothing (make bench-sweep).
+const batchGCPercent = 200
 
 // taskConns is how many connections a task worker opens to each side of a pair:
 // as many as it reads chunks at a time.
