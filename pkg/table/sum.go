@@ -245,7 +245,7 @@ func columnOf(r row.Rule, side row.Side) row.Column {
 
 // anyBytes reports whether the value of a pair may have any bytes in it.
 func (cp columnPair) anyBytes() bool {
-	return cp.rule.Shape() == row.ShapeBytes && !cp.long() && !(isUTF8(cp.rule.Source()) && isUTF8(cp.rule.Destination()))
+	return cp.rule.Shape() == row.ShapeBytes && !cp.long() && (!isUTF8(cp.rule.Source()) || !isUTF8(cp.rule.Destination()))
 }
 
 // isUTF8 reports whether bytesText of a column is text in utf8mb4. An ASCII column of some
