@@ -85,7 +85,9 @@ func TestG6NinetyNineBlackHolesHoldUpNoOther(t *testing.T) {
 	h := newHoles(t)
 	h.add(r, 99)
 	r.with("update", false)
-	r.with("insertIntervalMillisecond", 1000) // a hundred pairs at the rig's pace would keep the machine busy
+	// A hundred pairs at the rig's pace would keep the machine busy.
+	r.with("insertIntervalMillisecond", 1000)
+	r.config["callbackWorkerIntervalMillisecond"] = 1000
 	r.config["connectTimeoutSecond"], r.config["queryTimeoutSecond"] = longest, longest
 	r.config["logLevel"] = "info"
 	r.start()

@@ -23,7 +23,7 @@ const (
 	// rows come at every point of it.
 	isolationEvery = 149 * time.Millisecond
 	isolationScan  = 500 // milliseconds
-	isolationWarm  = 5   // rows that are lost first, and do not count
+	isolationWarm  = 10  // rows that are lost first, and do not count: pairs meet their tables
 )
 
 // isolation measures the time from a commit to the callback in a pair that is alone, and
@@ -95,7 +95,7 @@ func (w *world) commitToCallback(ctx context.Context, dead []string) (d delays, 
 	config := w.scan("quiet", "http://"+l.Addr().String(), 1)
 	config["settleMillisecond"] = settleTime
 	// An idle worker does not rest: alone it would be idle, and beside others it is not.
-	config["taskWorkerIntervalMillisecond"], config["callbackWorkerIntervalMillisecond"] = 10, 10
+	config["taskWorkerIntervalMillisecond"] = 10
 	config["src"].(map[string]any)["insertIntervalMillisecond"] = isolationScan
 	config["des"].([]any)[0].(map[string]any)["callbackNotification"].(map[string]any)["repairGraceSecond"] = 3600 // nothing is repaired
 	if len(dead) > 0 {
