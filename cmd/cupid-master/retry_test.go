@@ -13,7 +13,6 @@ import (
 func TestG6RowThatCrashesItsWorkerIsSetAsideAndGivenBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.config["workerNumber"] = 8 // a slot whose worker dies again and again is refilled ever more slowly
 	r.with("update", false)
 	r.with("sweep", true)
 	r.with("sweepIntervalSecond", 1)

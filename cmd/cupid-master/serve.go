@@ -277,9 +277,9 @@ func (m *master) Message(slot int, generation uint64, env ipc.Envelope) {
 }
 
 // Gone hears that a worker has ended.
-func (m *master) Gone(slot int, generation uint64, reason string, drained bool) {
+func (m *master) Gone(slot int, generation uint64, reason string, drained bool) (blamed bool) {
 	failpoint.Reach("gone")
-	m.router.Gone(slot, generation, reason, drained)
+	return m.router.Gone(slot, generation, reason, drained)
 }
 
 // reportWait is how long the workers have to say how they are; one that is busy is

@@ -80,8 +80,9 @@ func (r *Router) forsake() {
 	}
 }
 
-// takeBack makes the chunks of a dead worker idle again, ahead of the others.
-func (r *Router) takeBack(slot int, reason string, drained bool) {
+// takeBack makes the chunks of a dead worker idle again, ahead of the others. blamed says that
+// one of them is halved.
+func (r *Router) takeBack(slot int, reason string, drained bool) (blamed bool) {
 	r.waiting = slices.DeleteFunc(r.waiting, func(w want) bool { return w.slot == slot })
 	var back []inHand
 	for id, h := range r.hand {
@@ -105,11 +106,13 @@ func (r *Router) takeBack(slot int, reason string, drained bool) {
 		if !drained && c.Crashes >= crashesToHalve {
 			r.counts.SentToHalve++
 			r.sendTo(RoleManager, ipc.TypeChunkFailed, c)
+			blamed = true
 			continue
 		}
 		idle = append(idle, c)
 	}
 	r.idle = append(idle, r.idle...)
+	return blamed
 }
 
 // assign gives idle chunks to waiting workers and asks for more. A chunk that a

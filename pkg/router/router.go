@@ -162,8 +162,9 @@ func (r *Router) Ready(slot int, _ uint64) {
 	}
 }
 
-// Gone hears that a worker is no more. A drained one took nothing down with it.
-func (r *Router) Gone(slot int, _ uint64, reason string, drained bool) {
+// Gone hears that a worker is no more. A drained one took nothing down with it. The answer
+// is whether a chunk is to blame that is halved for it.
+func (r *Router) Gone(slot int, _ uint64, reason string, drained bool) (blamed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.ready, slot)
@@ -177,9 +178,10 @@ func (r *Router) Gone(slot int, _ uint64, reason string, drained bool) {
 		}
 	case RoleTask:
 		r.forget(slot)
-		r.takeBack(slot, reason, drained)
+		blamed = r.takeBack(slot, reason, drained)
 		r.assign()
 	}
+	return blamed
 }
 
 // Message takes a frame of a worker.

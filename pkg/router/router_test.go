@@ -359,6 +359,30 @@ func TestChunkThatComesBackFromHalvingIsHalvedAgainByTheNextDeath(t *testing.T) 
 	r.hears(managing, ipc.TypeChunkFailed, "half!!")
 }
 
+// A death is a chunk's once it has killed before: not the first one, of which nobody knows the
+// cause, and not that of a worker that has none in hand.
+func TestDeathIsBlamedOnAChunkThatIsHalved(t *testing.T) {
+	r := setup(t).ready(managing, task1, task2)
+	r.wants(task1, 1)
+	r.offer("a")
+	dies := func(slot int, drained, want bool) {
+		t.Helper()
+		if got := r.Gone(slot, 1, "reason", drained); got != want {
+			t.Errorf("blamed on the work: %v, want %v", got, want)
+		}
+		r.Ready(slot, 2)
+	}
+	dies(task1, false, false)
+	dies(task1, false, false)
+	r.wants(task2, 1)
+	r.hears(task2, ipc.TypeChunk, "a!")
+	dies(task2, true, false)
+	r.wants(task1, 1)
+	r.hears(task1, ipc.TypeChunk, "a", "a!")
+	dies(task1, false, true)
+	dies(managing, false, false)
+}
+
 func TestManagerThatDiesCutsAgain(t *testing.T) {
 	r := setup(t).ready(managing, calling, task1, task2)
 	r.wants(task1, 2)

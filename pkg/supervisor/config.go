@@ -67,8 +67,9 @@ type Handler interface {
 	Ready(slot int, generation uint64)
 	// Message hands over a frame that the pool itself has no use for. env.Body may be kept.
 	Message(slot int, generation uint64, env ipc.Envelope)
-	// Gone says that a ready worker has ended; drained tells that it did so by itself and with exit code 0.
-	Gone(slot int, generation uint64, reason string, drained bool)
+	// Gone says that a ready worker has ended; drained tells that it did so by itself and with exit code 0. The answer is
+	// whether its work is to blame, which will be another for its successor: see Config.MaxBlamed.
+	Gone(slot int, generation uint64, reason string, drained bool) (blamed bool)
 }
 
 // Update is what a Reload changes.
@@ -110,6 +111,9 @@ type Config struct {
 	// and 30 s. BackoffJitter spreads it; default 0.2.
 	BackoffBase, BackoffLimit time.Duration
 	BackoffJitter             float64
+	// MaxBlamed is how many deaths of a slot the Handler may blame on the work without health between them: after each of
+	// these the wait is BackoffBase, and the waits after others do not grow for it. Further ones count like others. Default 64.
+	MaxBlamed int
 	// HealthyAfter is how long a worker must have been ready for earlier deaths to be forgotten. Default 30 s.
 	HealthyAfter time.Duration
 	// CleanExitWait is how long the replacement of a worker waits that ended well without being asked: a SIGTERM to the whole
@@ -142,6 +146,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.BackoffJitter <= 0 {
 		c.BackoffJitter = 0.2
+	}
+	if c.MaxBlamed <= 0 {
+		c.MaxBlamed = 64
 	}
 	if c.QueueBytes <= 0 {
 		c.QueueBytes = 8 << 20

@@ -15,7 +15,8 @@
 //   - Every frame that a worker sent before its death is handed over before Gone.
 //   - A slot never has two workers. The next is started when the last was waited for.
 //   - A worker that dies, hangs, breaks the protocol or does not read is replaced: at once the first time, then after
-//     waits that double up to a limit. Nothing a worker does ends the pool.
+//     waits that double up to a limit; those that the Handler blames on the work leave the waits as they are, up to
+//     MaxBlamed of them. Nothing a worker does ends the pool.
 //   - A reload that fails leaves every slot with the plan it had.
 //   - Stop takes StopTimeout and the time of a SIGKILL, whatever the workers do.
 //

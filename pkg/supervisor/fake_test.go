@@ -185,6 +185,7 @@ type world struct {
 	starts  []time.Duration // since begin
 	events  []string
 	message func(slot int, env ipc.Envelope)
+	blame   bool // deaths are blamed on the work
 }
 
 // newWorld runs a pool with that many task slots until the test ends. act says how each worker behaves; change may change the settings.
@@ -270,8 +271,11 @@ func (w *world) onMessage(fn func(slot int, env ipc.Envelope)) {
 	w.message = fn
 }
 
-func (w *world) Gone(slot int, generation uint64, reason string, drained bool) {
+func (w *world) Gone(slot int, generation uint64, reason string, drained bool) (blamed bool) {
 	w.note("%d.%d gone, drained %v: %s", slot, generation, drained, reason)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.blame
 }
 
 // heard returns what the Handler heard until now.

@@ -278,20 +278,20 @@ func (p *Pool) gone(s *slot) {
 		return
 	}
 	if time.Since(w.readySince) >= p.config.HealthyAfter {
-		s.failures = 0
+		s.failures, s.blamed = 0, 0
 	}
-	p.config.Handler.Gone(s.number, w.generation, reason, drained)
-	p.replace(s, drained)
+	blamed := p.config.Handler.Gone(s.number, w.generation, reason, drained)
+	p.replace(s, drained, blamed)
 }
 
 // stillborn: a generation has ended without having been ready.
 func (p *Pool) stillborn(s *slot, with *plan, reason string, drained bool) {
 	p.reloadFailed(s, with, reason)
-	p.replace(s, drained)
+	p.replace(s, drained, false)
 }
 
 // replace decides what comes after a worker.
-func (p *Pool) replace(s *slot, drained bool) {
+func (p *Pool) replace(s *slot, drained, blamed bool) {
 	switch {
 	case p.stopping || s.removed:
 		p.enter(s, Stopped, 0)
@@ -300,9 +300,15 @@ func (p *Pool) replace(s *slot, drained bool) {
 	case s.asked:
 		p.start(s)
 	default:
-		s.failures++
 		s.restarts++
-		wait := backoff.Delay(s.failures-1, p.config.BackoffBase, p.config.BackoffLimit, p.config.BackoffJitter, p.config.Rand)
+		failures := 1
+		if blamed && s.blamed < p.config.MaxBlamed {
+			s.blamed++
+		} else {
+			failures = s.failures
+			s.failures++
+		}
+		wait := backoff.Delay(failures, p.config.BackoffBase, p.config.BackoffLimit, p.config.BackoffJitter, p.config.Rand)
 		if drained {
 			wait = max(wait, p.config.CleanExitWait)
 		}

@@ -60,6 +60,26 @@ func TestDeathIsMendedAtOnceAndThenEverMoreSlowly(t *testing.T) {
 	})
 }
 
+// Deaths that the work is to blame for do not slow the next start down, as long as there
+// are not too many of them.
+func TestDeathsThatAreBlamedOnTheWorkAreMendedSoonUpToABound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, always(after(time.Second, 2)), func(c *supervisor.Config) { c.MaxBlamed = 5 })
+		w.mu.Lock()
+		w.blame = true
+		w.mu.Unlock()
+		pass(time.Minute)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		const soon = 100 * time.Millisecond
+		for i, want := range []time.Duration{soon, soon, soon, soon, soon, 0, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond} {
+			if got := w.starts[i+1] - w.starts[i] - time.Second; got != want {
+				t.Errorf("wait before start %d: got %v, want %v", i+1, got, want)
+			}
+		}
+	})
+}
+
 func TestDeathsAreForgottenAfterHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, func(order supervisor.Order) script {

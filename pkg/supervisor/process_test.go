@@ -96,8 +96,9 @@ func (h *house) Message(slot int, _ uint64, env ipc.Envelope) {
 	h.note(slot, fmt.Sprint(env.Type, env.ID))
 }
 
-func (h *house) Gone(slot int, _ uint64, reason string, _ bool) {
+func (h *house) Gone(slot int, _ uint64, reason string, _ bool) bool {
 	h.note(slot, "gone: "+reason)
+	return false
 }
 
 func (h *house) of(slot int) []string {
@@ -306,7 +307,9 @@ type announcer struct{}
 
 func (announcer) Ready(slot int, _ uint64)          { fmt.Println("ready", slot) }
 func (announcer) Message(int, uint64, ipc.Envelope) {}
-func (announcer) Gone(int, uint64, string, bool)    {}
+func (announcer) Gone(int, uint64, string, bool) bool {
+	return false
+}
 
 func TestG8NoWorkerOutlivesItsMaster(t *testing.T) {
 	dir := t.TempDir()

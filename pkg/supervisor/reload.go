@@ -155,7 +155,7 @@ func (p *Pool) renew(r *reload) {
 // turnOver ends the worker of a slot, if there is one, so that the slot's plan takes hold.
 func (p *Pool) turnOver(s *slot) {
 	s.asked = true
-	s.failures = 0
+	s.failures, s.blamed = 0, 0
 	switch s.state {
 	case Ready:
 		p.drain(s, p.config.DrainTimeout)
@@ -164,7 +164,7 @@ func (p *Pool) turnOver(s *slot) {
 	case Starting, Draining, Killing:
 		// What comes of it goes by itself, because of asked.
 	case Idle, BackingOff, Stopped:
-		p.replace(s, false)
+		p.replace(s, false, false)
 	}
 }
 

@@ -131,4 +131,6 @@ type announced struct{}
 
 func (announced) Ready(int, uint64)                 {}
 func (announced) Message(int, uint64, ipc.Envelope) {}
-func (announced) Gone(int, uint64, string, bool)    {}
+func (announced) Gone(int, uint64, string, bool) bool {
+	return false
+}

@@ -61,7 +61,8 @@ type slot struct {
 	generation uint64
 	asked      bool // its worker goes because the pool wants it to, so that its end is no crash
 	removed    bool // it has no place in the plan any more
-	failures   int  // deaths in a row without health between them
+	failures   int  // deaths in a row without health between them, but for those in blamed
+	blamed     int  // those that the Handler has blamed on the work, up to MaxBlamed
 	restarts   int
 	lastExit   string
 }
