@@ -187,6 +187,9 @@ func (r *rig) survives(t *testing.T, f workerFault, round int) {
 			t.Errorf("%s of the %s worker: %d restarts, want 1", f.name, w.Role, n)
 		}
 		r.eventually(fmt.Sprintf("%q in what the %s worker said", f.log, w.Role), func() bool { return f.log == "" || r.said(w.Role, f.log) })
+		if f.hangs && f.fault != "" { // the runtime's own would lack the one that runs, or not, as it happens
+			r.eventually("all stacks, by the "+w.Role+" worker", func() bool { return r.said(w.Role, "stacks of all goroutines") })
+		}
 	}
 }
 

@@ -72,11 +72,12 @@ func TestStopsWithinOneAndAHalfSeconds(t *testing.T) {
 func TestG8SecondMasterIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.start()
-	out, code := r.command("-config", r.path)
-	if code != 75 || !strings.Contains(out, "already running") {
+	first := r.start()
+	second := r.launch()
+	if code, out := second.wait(), second.output.String(); code != 75 || !strings.Contains(out, "already running") {
 		t.Errorf("second start: exit code %d, want 75: %s", code, out)
 	}
+	first.stop()
 }
 
 func TestStatusReloadAndStopAskTheRunningMaster(t *testing.T) {

@@ -1,13 +1,16 @@
 package main_test
 
 import (
+	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
+	"math/big"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -37,6 +40,25 @@ func (r *rig) secured() (url, certificate, key string) {
 	return s.URL + "/test/callback", certificate, key
 }
 
+// stranger is a file with a certificate that vouches for nobody here.
+func (r *rig) stranger() string {
+	r.t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	about := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	raw, err := x509.CreateCertificate(nil, about, about, key.Public(), key)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	path := filepath.Join(r.dir, "stranger.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	return path
+}
+
 // Databases and the receiver are reached by TLS, with a certificate that the system does not
 // know; without it they are not.
 func TestOwnCertificates(t *testing.T) {
@@ -62,6 +84,11 @@ func TestOwnCertificates(t *testing.T) {
 	r.write()
 	if out, code := r.command("-check", "-config", r.path); code == 0 {
 		t.Errorf("the database is reached without TLS:\n%s", out)
+	}
+	r.with("caFile", r.stranger())
+	r.write()
+	if out, code := r.command("-check", "-config", r.path); code == 0 {
+		t.Errorf("the database is reached though nobody vouches for it:\n%s", out)
 	}
 	r.with("caFile", certificate)
 	m := r.start()

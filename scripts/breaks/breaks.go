@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // edit replaces one place of a file.
 type edit struct {
 	file     string // from the root of the checkout
@@ -11,12 +13,16 @@ type brk struct {
 	promise string
 	what    string // what the broken program does
 	edits   []edit
-	test    string // of cmd/cupid-master; a / leads to a subtest
+	test    string // a / leads to a subtest
+	pkg     string // of the test; empty: that of the programs
 }
 
-// breaks has one break at least for each promise of the program, and some of the
-// supervision ("sup"). Those of its parts are in the packages' own tests.
-var breaks = []brk{
+// breaks has one break at least for each promise of the program. What its parts promise each
+// other is in the packages' own tests.
+var breaks = slices.Concat(rows, bounds, supervision, beside)
+
+// rows are the breaks of what becomes of a row: G1 to G5.
+var rows = []brk{
 	{
 		promise: "G1", what: "events are acknowledged before they are on disk", test: "TestG1AcknowledgedEventsSurviveTheKillOfAll",
 		edits: []edit{{
@@ -41,6 +47,30 @@ var breaks = []brk{
 		edits: []edit{{"cmd/cupid-worker/manager.go", "\thandle(w, ipc.TypeSweepAgain, m.SweepAgain)\n", ""}},
 	},
 	{
+		promise: "G1", what: "a new manager is asked for nothing", test: "TestG1KilledWorkersLoseNothing/manager",
+		edits: []edit{{"pkg/router/router.go", "\t\tr.sweepAgain(r.lost)\n\t\tr.ask()\n", "\t\tr.sweepAgain(r.lost)\n"}},
+	},
+	{
+		promise: "G1", what: "a queue without its bytes is taken for a new one", test: "TestG1DamagedQueueIsSweptAgain/zero_bytes",
+		edits: []edit{{"pkg/queue/file.go", "\t\treturn \"the file is empty\", nil\n", "\t\treturn \"\", q.create(ctx)\n"}},
+	},
+	{
+		promise: "G1", what: "a sweep by buckets begins anew with every manager", test: "TestG1ScatteredSweepGoesOnAfterTheMasterIsKilled",
+		edits: []edit{{"pkg/manager/buckets.go", "usable := kept.Pass == s.state.Pass &&", "usable := kept.Pass != s.state.Pass &&"}},
+	},
+	{
+		promise: "G1", what: "the queue is not synced with every commit", test: "TestPowerLoss", pkg: "./pkg/queue",
+		edits: []edit{{"pkg/queue/database.go", "\"PRAGMA synchronous = FULL\"", "\"PRAGMA synchronous = NORMAL\""}},
+	},
+	{
+		promise: "G1", what: "the directory of a cache file is not synced", test: "TestPowerLoss", pkg: "./pkg/cache",
+		edits: []edit{{"pkg/cache/disk.go", "\treturn errors.Join(d.Sync(), d.Close())\n", "\treturn d.Close()\n"}},
+	},
+	{
+		promise: "G1", what: "a damaged cache file is thrown away", test: "TestDamagedCacheFileIsKeptAndTold",
+		edits: []edit{{"pkg/cache/cache.go", "if d.Kept, err = f.setAside(f.Path); err != nil", "if err = f.disk.remove(f.Path); err != nil"}},
+	},
+	{
 		promise: "G2", what: "rows that commit behind the cursor are not looked at again", test: "TestG2LateCommitIsFound",
 		edits: []edit{{"pkg/manager/insert.go", "\t\t\tp.state.Late = remember(p.state.Late, l)\n", ""}},
 	},
@@ -51,6 +81,34 @@ var breaks = []brk{
 	{
 		promise: "G2", what: "a sweep ends with the source's last row", test: "TestG2SweepFindsWhatPollingCannot",
 		edits: []edit{{"pkg/manager/lane.go", "UpTo: upTo, Open: last, ", "UpTo: upTo, "}},
+	},
+	{
+		promise: "G2", what: "open transactions are not waited for", test: "TestG2TransactionCommitsLate/7_s,_seen",
+		edits: []edit{{"pkg/manager/late.go", "\treturn c.Oldest.IsZero() || c.Oldest.After(l.Seen.Add(ahead))\n", "\treturn true\n"}},
+	},
+	{
+		promise: "G2", what: "what cannot be seen of transactions is taken for nothing", test: "TestG2TransactionCommitsLate/7_s,_unseen",
+		edits: []edit{{"pkg/manager/late.go", "\t\treturn age >= blindAge\n", "\t\treturn true\n"}},
+	},
+	{
+		promise: "G2", what: "updates that commit behind the watermark are not looked at again", test: "TestG2TransactionCommitsLate/7_s,_seen",
+		edits: []edit{{"pkg/manager/update.go", "\t\tp.state.Late = remember(p.state.Late, Late{From: start, To: clock.Now, Seen: clock.Now})\n", ""}},
+	},
+	{
+		promise: "G2", what: "the next chunk of updates begins with the next update time", test: "TestG2ManyRowsInOneSecond/TIMESTAMP",
+		edits: []edit{{
+			"pkg/table/bind.go",
+			"\treturn anyOf(tie.add(update, \"=\", after.Value).add(id, \">\", after.ID),\n\t\trest.add(update, \">\", after.Value)",
+			"\t_, _ = tie, id\n\treturn anyOf(rest.add(update, \">\", after.Value)",
+		}},
+	},
+	{
+		promise: "G2", what: "updates are looked for by cupid's own clock", test: "TestG2ClockAnHourOff/the_database_is_behind_TIMESTAMP",
+		edits: []edit{{"pkg/table/clock.go", "c := Clock{Now: time.UnixMicro(micro).UTC()}", "c := Clock{Now: time.Now().UTC()}"}},
+	},
+	{
+		promise: "G2", what: "clocks are never set back", test: "TestG2HourThatOccursTwice/DATETIME",
+		edits: []edit{{"pkg/table/window.go", "widen := set(fromOffset, toOffset, to.Sub(from))", "widen := time.Duration(0)"}},
 	},
 	{
 		promise: "G3", what: "a suspect is looked at again at once", test: "TestG3LateRowIsNoAlarm",
@@ -77,6 +135,10 @@ var breaks = []brk{
 		}},
 	},
 	{
+		promise: "G3", what: "a suspect has a tenth of the settle time", test: "TestG3LagUpToTheSettleTimeIsNoAlarm",
+		edits: []edit{{"pkg/task/compare.go", "time.NewTimer(w.config.Settle)", "time.NewTimer(w.config.Settle / 10)"}},
+	},
+	{
 		promise: "G4", what: "the row of the first attempt is sent again", test: "TestG4NothingStaleIsSent",
 		edits: []edit{{
 			"pkg/callback/look.go", "\tall, err := l.read(ctx, records, payloads)\n\tif err != nil {\n\t\treturn nil, &readError{err}\n\t}\n",
@@ -88,88 +150,19 @@ var breaks = []brk{
 		edits: []edit{{"pkg/callback/finish.go", "\tc.Remove = equal\n", "\tc.Remove = true\n"}},
 	},
 	{
-		promise: "G6", what: "all URLs share one gate, which a failure closes for an hour", test: "TestG6DeadURLDelaysNoOtherDestination",
-		edits: []edit{
-			{"cmd/cupid-worker/callback.go", "\t\tif gates[n.URL] == nil {\n", "\t\tfor _, g := range gates {\n\t\t\tgates[n.URL] = g\n\t\t}\n\t\tif gates[n.URL] == nil {\n"},
-			{"pkg/callback/gate.go", "\tdownAfter = 5\n", "\tdownAfter = 1\n"},
-			{"pkg/callback/gate.go", "\tprobeBase, probeCap = time.Second, 30 * time.Second\n", "\tprobeBase, probeCap = time.Hour, time.Hour\n"},
-		},
+		promise: "G5", what: "what heals by itself counts as healed by a callback", test: "TestG5WhatBecomesOfARowIsTold",
+		edits: []edit{{"pkg/callback/heal.go", "\t\tif n.Accepted > 0 {\n\t\t\thow =", "\t\tif n.Accepted >= 0 {\n\t\t\thow ="}},
 	},
 	{
-		promise: "G6", what: "a chunk of a database that cannot be read is kept in hand", test: "TestG6DeadDestinationDelaysNoOtherPair",
-		edits: []edit{{"pkg/task/compare.go", "\t\tr.Error = err.Error()\n", "\t\t<-ctx.Done()\n\t\tr.Error = err.Error()\n"}},
+		promise: "G5", what: "healed rows are forgotten at once", test: "TestG5WhatBecomesOfARowIsTold",
+		edits: []edit{{"pkg/callback/heal.go", "\t\tl.config.lately.healed(r.Pair, r.Key, time.Now())\n", ""}},
 	},
 	{
-		promise: "G6", what: "chunks of databases that hang fill the hands of the task workers", test: "TestG6NinetyNineBlackHolesHoldUpNoOther",
-		edits: []edit{
-			{"pkg/task/task.go", "maxInHand + w.stalled.free() - ", "maxInHand - "},
-			{"pkg/manager/manager.go", "broken: true, window: maxOpen,", "window: maxOpen,"},
-			{"pkg/manager/failure.go", "l.broken, l.wait = true, ", "l.broken, l.wait = false, "},
-		},
-	},
-	{
-		promise: "G6", what: "a row that is set aside is read by every later look", test: "TestG6RowThatCrashesItsWorkerIsSetAsideAndGivenBack",
-		edits: []edit{{"pkg/manager/lane.go", "l.offers, l.skipping(l.staged[i].chunk)", "l.offers, l.staged[i].chunk"}},
-	},
-	{
-		promise: "G7", what: "a storm is called back at full speed", test: "TestG7StormIsHeldBackAndNothingIsDropped",
-		edits: []edit{{"pkg/callback/storm.go", "\tif s.perMinute <= 0 {\n\t\treturn due, false\n", "\tif s.perMinute != 0 {\n\t\treturn due, false\n"}},
-	},
-	{
-		promise: "G7", what: "a full queue takes more", test: "TestG7FullQueueHoldsTheScans",
-		edits: []edit{{"pkg/queue/write.go", "\tif w.total < w.q.opt.Limit {\n", "\tif w.total >= 0 {\n"}},
-	},
-	{
-		promise: "G8", what: "workers live on without a master", test: "TestG8StoppedWorkersDieWithTheirMaster",
-		edits: []edit{
-			{"pkg/process/process.go", "&syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}", "&syscall.SysProcAttr{}"},
-			{
-				"cmd/cupid-worker/main.go", "\t\tcancel(fmt.Errorf(\"the master is gone: %w\", errOr(w.session.Run(ctx))))\n",
-				"\t\t_ = errOr(w.session.Run(ctx))\n\t\t<-ctx.Done()\n",
-			},
-		},
-	},
-	{
-		promise: "G8", what: "every master has a lock of its own", test: "TestG8SecondMasterIsRefused",
-		edits: []edit{{"pkg/process/lock.go", "\tfile, err := tryLock(path)\n\tif locked, ok", "\tfile, err := tryLock(path + strconv.Itoa(os.Getpid()))\n\tif locked, ok"}},
-	},
-	{
-		promise: "G9", what: "a reload with a bad file renews the workers", test: "TestG9BadReloadChangesNothing",
+		promise: "G5", what: "nobody is told that an accepted row is not repaired", test: "TestG5WhatBecomesOfARowIsTold",
 		edits: []edit{{
-			"cmd/cupid-master/reload.go", "\tnext, err := load(m.options)\n\tif err != nil {\n\t\treturn err\n\t}\n",
-			"\tnext, err := load(m.options)\n\tif err != nil {\n\t\treturn m.pool.Reload(ctx, supervisor.Update{\n\t\t\tSlots: slots(m.setup.config.WorkerNumber), Payload: func(int) json.RawMessage { return m.setup.orders }, Starter: m.starter(m.setup),\n\t\t})\n\t}\n",
+			"pkg/callback/finish.go",
+			"\t\tl.config.Alerts.Alert(\"accepted, not repaired\", l.name+\": rows were accepted by the receiver and still differ, the latest \"+p.rec.Key)\n",
+			"",
 		}},
-	},
-	{
-		promise: "G10", what: "a status answer has the whole URL", test: "TestG10SecretsStaySecret",
-		edits: []edit{{"cmd/cupid-worker/callback.go", "URL: n.URLForLog(),", "URL: n.URL,"}},
-	},
-	{
-		promise: "sup", what: "a machine that stood still counts as workers that hang", test: "TestFrozenMachineIsNoReasonToReplaceWorkers",
-		edits: []edit{{"pkg/supervisor/timing.go", "late > p.pulse() {", "late > 1000*p.pulse() {"}},
-	},
-	{
-		promise: "sup", what: "process 1 leaves its orphans alone", test: "TestAsProcessOne",
-		edits: []edit{{"cmd/cupid-master/serve.go", "\thandling.Go(func() { process.ReapOrphans(ctx) })\n", ""}},
-	},
-	{
-		promise: "sup", what: "the runtime writes the stacks of a hang", test: "TestWorkersWithFaultsAreReplacedAndLoseNothing/busy_loop",
-		edits: []edit{{"cmd/cupid-worker/main.go", "\tprocess.StacksOnQuit(crash)\n", ""}},
-	},
-	{
-		promise: "sup", what: "workers are whatever the file is by then", test: "TestReloadWithAnotherWorkerBinary",
-		edits: []edit{{"pkg/process/binary.go", "\tif b.file == nil {\n\t\treturn b.path\n", "\tif b.path != \"\" {\n\t\treturn b.path\n"}},
-	},
-	{
-		promise: "sup", what: "the control socket spins without descriptors", test: "TestDescriptorsExhausted",
-		edits: []edit{{"cmd/cupid-master/control.go", "ctx.Err() != nil || !pause(ctx, 100*time.Millisecond)", "ctx.Err() != nil || !pause(ctx, 0)"}},
-	},
-	{
-		promise: "sup", what: "a closed pipe ends the master", test: "TestLogReaderMayGo",
-		edits: []edit{{"cmd/cupid-master/serve.go", "\tprocess.TolerateBrokenOutput()\n", ""}},
-	},
-	{
-		promise: "sup", what: "workers heed the ^C that is meant for the master", test: "TestInterruptOfTheGroupStopsInOrder/INT",
-		edits: []edit{{"cmd/cupid-worker/main.go", "\tprocess.IgnoreStopSignals()\n", ""}},
 	},
 }

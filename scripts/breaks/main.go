@@ -2,29 +2,26 @@
 // demands that the promise's test fails. No file of the checkout is changed; the Go
 // tool is given the broken ones in their place (go help build, -overlay).
 //
+// Each test runs once as it should be, and once for each break. The tests are built once,
+// sound: what is broken is the programs that they build and run.
+//
 // Its own test sees to it that every break still fits the sources.
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"regexp"
-	"strings"
+	"sync"
 	"syscall"
+	"text/tabwriter"
 	"time"
 )
-
-// pkg has the tests of the promises.
-const pkg = "./cmd/cupid-master"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -38,7 +35,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f := flag.NewFlagSet("breaks", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	only := f.String("only", "", "check those alone whose promise or test matches the `regexp`")
+	only := f.String("only", "", "check those alone whose promise, test or description matches the `regexp`")
+	parallel := f.Int("parallel", 2, "how many tests run at a time: a test that notices mostly waits in vain")
 	verbose := f.Bool("v", false, "show what the failing tests say")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -47,119 +45,100 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 64
 	}
 	wanted, err := regexp.Compile(*only)
-	if err != nil {
-		_, _ = fmt.Fprintln(stderr, "breaks:", err)
+	if err != nil || *parallel < 1 {
+		_, _ = fmt.Fprintln(stderr, "breaks: -only or -parallel makes no sense:", errors.Join(err))
 		return 64
 	}
-	missed := 0
-	for _, b := range breaks {
-		if !wanted.MatchString(b.promise) && !wanted.MatchString(b.test) {
-			continue
-		}
-		begin := time.Now()
-		out, err := b.check(ctx)
-		verdict := "noticed"
-		if err != nil {
-			missed++
-			verdict = "NOT NOTICED: " + err.Error()
-		}
-		_, _ = fmt.Fprintf(stdout, "%-4s %-60s %-50s %4.0f s  %s\n", b.promise, b.what, b.test, time.Since(begin).Seconds(), verdict)
-		if *verbose || err != nil {
-			_, _ = stdout.Write(out)
-		}
-		if ctx.Err() != nil {
-			return 1
-		}
+	dir, err := os.MkdirTemp("", "cupid-breaks-")
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "breaks:", err)
+		return 1
 	}
-	if missed > 0 {
+	defer func() { _ = os.RemoveAll(dir) }()
+	tests, err := build(ctx, dir)
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "breaks:", err)
+		return 1
+	}
+	results := tests.checkAll(ctx, choose(wanted), *parallel, func(r result) {
+		_, _ = fmt.Fprintf(stdout, "%s %s: %s\n", r.brk.promise, r.brk.what, r.verdict())
+		if *verbose || r.err != nil {
+			_, _ = stdout.Write(r.output)
+		}
+	})
+	if !table(stdout, results) || ctx.Err() != nil {
 		return 1
 	}
 	return 0
 }
 
-// check runs the break's test twice, as it should be and broken. What it returns is the
-// output of the broken run.
-func (b brk) check(ctx context.Context) ([]byte, error) {
-	if out, err := goTest(ctx, b.test, ""); err != nil {
-		return out, fmt.Errorf("the test fails without the break: %w", err)
+// choose returns the breaks whose promise, test or description matches.
+func choose(wanted *regexp.Regexp) []brk {
+	var chosen []brk
+	for _, b := range breaks {
+		if wanted.MatchString(b.promise) || wanted.MatchString(b.test) || wanted.MatchString(b.what) {
+			chosen = append(chosen, b)
+		}
 	}
-	dir, err := os.MkdirTemp("", "cupid-breaks-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	overlay, err := b.overlay(".", dir)
-	if err != nil {
-		return nil, err
-	}
-	out, err := goTest(ctx, b.test, overlay)
-	name, _, _ := strings.Cut(b.test, "/")
-	switch {
-	case err == nil:
-		return out, errors.New("the test passes with the promise broken")
-	case !bytes.Contains(out, []byte("--- FAIL: "+name)):
-		return out, fmt.Errorf("the test did not come to an end of its own: %w", err)
-	}
-	return out, nil
+	return chosen
 }
 
-// goTest runs one test; with an overlay, the programs that the test builds have it too.
-func goTest(ctx context.Context, test, overlay string) ([]byte, error) {
-	var levels []string
-	for level := range strings.SplitSeq(test, "/") {
-		levels = append(levels, "^"+level+"$")
-	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout=5m", "-run", strings.Join(levels, "/"), pkg)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	cmd.Env = os.Environ()
-	if overlay != "" {
-		cmd.Env = append(cmd.Env, strings.TrimSpace("GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay))
-	}
-	out, err := cmd.CombinedOutput()
-	if err == nil && bytes.Contains(out, []byte("no tests to run")) {
-		err = errors.New("there is no such test")
-	}
-	return out, err
+// result is what came of one break.
+type result struct {
+	brk    brk
+	err    error  // nil: the test noticed
+	output []byte // of the test
+	took   time.Duration
 }
 
-// overlay writes the broken files to dir, and the file that puts them in the place of
-// those below root.
-func (b brk) overlay(root, dir string) (string, error) {
-	texts := map[string]string{}
-	for _, e := range b.edits {
-		text, ok := texts[e.file]
-		if !ok {
-			data, err := os.ReadFile(filepath.Join(root, e.file))
-			if err != nil {
-				return "", fmt.Errorf("read source: %w", err)
+func (r result) verdict() string {
+	if r.err != nil {
+		return "NOT NOTICED: " + r.err.Error()
+	}
+	return "noticed: " + complaint(r.output)
+}
+
+// checkAll makes the breaks, a few at a time, and calls tell with each result as it comes.
+// The results are in the order of the breaks.
+func (s *suite) checkAll(ctx context.Context, chosen []brk, parallel int, tell func(result)) []result {
+	results := make([]result, len(chosen))
+	todo := make(chan int)
+	var telling sync.Mutex
+	var wg sync.WaitGroup
+	for range parallel {
+		wg.Go(func() {
+			for i := range todo {
+				begin := time.Now()
+				out, err := s.check(ctx, chosen[i])
+				results[i] = result{chosen[i], err, out, time.Since(begin)}
+				telling.Lock()
+				tell(results[i])
+				telling.Unlock()
 			}
-			text = string(data)
-		}
-		if n := strings.Count(text, e.old); n != 1 {
-			return "", fmt.Errorf("%s has what is to be replaced %d times, want once: %q", e.file, n, e.old)
-		}
-		texts[e.file] = strings.Replace(text, e.old, e.new, 1)
+		})
 	}
-	replace := map[string]string{}
-	for file, text := range texts {
-		from, err := filepath.Abs(filepath.Join(root, file))
-		if err != nil {
-			return "", fmt.Errorf("find source: %w", err)
+	for i := range chosen {
+		todo <- i
+	}
+	close(todo)
+	wg.Wait()
+	return results
+}
+
+// table writes all results, and tells whether every break was noticed.
+func table(out io.Writer, results []result) bool {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprint(w, "\nPROMISE\tWHAT WAS BROKEN\tTEST\tNOTICED\tSECONDS\n")
+	missed := 0
+	for _, r := range results {
+		noticed := "yes"
+		if r.err != nil {
+			missed++
+			noticed = "NO"
 		}
-		to := filepath.Join(dir, strings.ReplaceAll(file, "/", "-"))
-		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
-			return "", fmt.Errorf("write broken source: %w", err)
-		}
-		replace[from] = to
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.0f\n", r.brk.promise, r.brk.what, r.brk.test, noticed, r.took.Seconds())
 	}
-	data, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return "", fmt.Errorf("write overlay: %w", err)
-	}
-	path := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		return "", fmt.Errorf("write overlay: %w", err)
-	}
-	return path, nil
+	_ = w.Flush()
+	_, _ = fmt.Fprintf(out, "\n%d breaks, %d of them not noticed\n", len(results), missed)
+	return missed == 0
 }
