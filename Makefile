@@ -44,7 +44,7 @@ race: ## run the tests again, each ten times, to find what happens seldom
 e2e: ## run the tests of the real binaries only
 	go test $(RACE) -parallel 4 -timeout 15m ./cmd/...
 
-check-the-checks: ## break each promise on purpose and see its test fail (ONLY=G3 for some; takes a quarter of an hour)
+check-the-checks: ## break each promise on purpose and see its test fail (ONLY=G3 for some; all take half an hour)
 	go run ./scripts/breaks -only '$(ONLY)'
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)

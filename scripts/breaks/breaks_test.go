@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -44,6 +46,45 @@ func TestEveryPromiseHasABreak(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("no break with a test of its name for %s", promise)
+		}
+	}
+}
+
+// A test that does not notice shows in the table, and in what the whole is.
+func TestTableTellsWhatWasNotNoticed(t *testing.T) {
+	t.Parallel()
+	said := result{brk: brk{promise: "G1", what: "one", test: "TestA"}, output: []byte("=== RUN TestA\n    a_test.go:7: two rows are lost\n--- FAIL: TestA\n")}
+	if got, want := said.verdict(), "noticed: a_test.go:7: two rows are lost"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	missed := result{brk: brk{promise: "G2", what: "two", test: "TestB"}, err: errors.New("it passes")}
+	for _, c := range []struct {
+		results []result
+		want    bool
+		shown   string
+	}{
+		{[]result{said}, true, "1 breaks, 0 of them not noticed"},
+		{[]result{said, missed}, false, "2 breaks, 1 of them not noticed"},
+	} {
+		var out strings.Builder
+		if got := table(&out, c.results); got != c.want || !strings.Contains(out.String(), c.shown) {
+			t.Errorf("got %v, want %v, and %q in\n%s", got, c.want, c.shown, out.String())
+		}
+		for _, r := range c.results {
+			line := []string{r.brk.promise, r.brk.what, r.brk.test, map[bool]string{true: "yes", false: "NO"}[r.err == nil], "0"}
+			if !slices.ContainsFunc(strings.Split(out.String(), "\n"), func(l string) bool { return slices.Equal(strings.Fields(l), line) }) {
+				t.Errorf("no line %v in\n%s", line, out.String())
+			}
+		}
+	}
+}
+
+func TestCommandLineThatMakesNoSense(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-only", "("}, {"-parallel", "0"}, {"-none"}, {"-only", "no such break"}} {
+		var said strings.Builder
+		if code := run(t.Context(), args, &said, &said); code != 64 || said.Len() == 0 {
+			t.Errorf("%v: exit code %d, want 64, and a reason: %q", args, code, said.String())
 		}
 	}
 }

@@ -45,8 +45,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 64
 	}
 	wanted, err := regexp.Compile(*only)
-	if err != nil || *parallel < 1 {
-		_, _ = fmt.Fprintln(stderr, "breaks: -only or -parallel makes no sense:", errors.Join(err))
+	var chosen []brk
+	if err == nil {
+		chosen = choose(wanted)
+	}
+	switch {
+	case err != nil:
+	case *parallel < 1:
+		err = errors.New("-parallel is less than 1")
+	case len(chosen) == 0:
+		err = errors.New("no break matches " + *only)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "breaks:", err)
 		return 64
 	}
 	dir, err := os.MkdirTemp("", "cupid-breaks-")
@@ -60,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "breaks:", err)
 		return 1
 	}
-	results := tests.checkAll(ctx, choose(wanted), *parallel, func(r result) {
+	results := tests.checkAll(ctx, chosen, *parallel, func(r result) {
 		_, _ = fmt.Fprintf(stdout, "%s %s: %s\n", r.brk.promise, r.brk.what, r.verdict())
 		if *verbose || r.err != nil {
 			_, _ = stdout.Write(r.output)
