@@ -37,6 +37,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f.SetOutput(stderr)
 	only := f.String("only", "", "check those alone whose promise, test or description matches the `regexp`")
 	parallel := f.Int("parallel", 2, "how many tests run at a time: a test that notices mostly waits in vain")
+	patience := f.Duration("patience", 30*time.Second, "how long a test waits for what must happen before it fails")
 	verbose := f.Bool("v", false, "show what the failing tests say")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -66,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	tests, err := build(ctx, dir)
+	tests, err := build(ctx, dir, *patience)
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "breaks:", err)
 		return 1

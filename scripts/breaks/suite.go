@@ -22,14 +22,16 @@ const programs = "./cmd/cupid-master"
 type suite struct {
 	dir  string // of what is written
 	path string // of the built tests of the programs
+	// patience is how long a test waits for what must happen, without a break as well as with one.
+	patience time.Duration
 
 	mu    sync.Mutex
 	sound map[string]func() ([]byte, error) // runs a test without a break, the first time it is called
 }
 
 // build builds the tests of the programs.
-func build(ctx context.Context, dir string) (*suite, error) {
-	s := &suite{dir: dir, path: filepath.Join(dir, "tests"), sound: map[string]func() ([]byte, error){}}
+func build(ctx context.Context, dir string, patience time.Duration) (*suite, error) {
+	s := &suite{dir: dir, path: filepath.Join(dir, "tests"), patience: patience, sound: map[string]func() ([]byte, error){}}
 	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", s.path, programs).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the tests: %w\n%s", err, out)
 	}
@@ -90,7 +92,7 @@ func (s *suite) run(ctx context.Context, b brk, overlay string) ([]byte, error) 
 	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.Env = os.Environ()
+	cmd.Env = append(os.Environ(), "CUPID_TEST_PATIENCE="+s.patience.String())
 	if overlay != "" {
 		cmd.Env = append(cmd.Env, strings.TrimSpace("GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay))
 	}
