@@ -16,18 +16,20 @@ func TestG6RowThatCrashesItsWorkerIsSetAsideAndGivenBack(t *testing.T) {
 	r.with("update", false)
 	r.with("sweep", true)
 	r.with("sweepIntervalSecond", 1)
-	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, IF(seq = 5, 'crash the worker', 'x') FROM seq_1_to_8")
+	// Each halving of so many rows takes one of the few workers with it.
+	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, IF(seq = 45, 'crash the worker', 'x') FROM seq_1_to_100")
+	r.des.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_100 WHERE seq NOT IN (44, 45, 46, 100)")
 	r.startFaulty()
 	r.eventually("all others are repaired", func() bool { return r.differing() == 1 })
 	shown := func() int {
 		out, _ := r.command("status", "-config", r.path)
 		_, aside, _ := strings.Cut(out, "SET ASIDE")
-		return strings.Count(aside, " 5 ")
+		return strings.Count(aside, " 45 ")
 	}
 	r.eventually("the row is shown as set aside by both scans", func() bool { return shown() == 2 })
 
 	restarts := r.restarts()
-	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'y' FROM seq_9_to_20")
+	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'y' FROM seq_101_to_120")
 	r.eventually("later rows are repaired", func() bool { return r.differing() == 1 })
 	passes := r.passes()
 	r.eventually("the sweep has passed over it twice", func() bool { return r.passes() >= passes+2 })
@@ -35,11 +37,11 @@ func TestG6RowThatCrashesItsWorkerIsSetAsideAndGivenBack(t *testing.T) {
 		t.Errorf("%d workers died of a row that is set aside", n-restarts)
 	}
 
-	if out, code := r.command("retry", r.pairName(), "6", "-config", r.path); code != 1 || !strings.Contains(out, "is set aside") {
+	if out, code := r.command("retry", r.pairName(), "46", "-config", r.path); code != 1 || !strings.Contains(out, "is set aside") {
 		t.Errorf("retry of a row that is not set aside: exit code %d, %s", code, out)
 	}
-	r.src.Exec(t, "UPDATE user SET name = 'mended' WHERE number = 5")
-	if out, code := r.command("retry", r.pairName(), "5", "-config", r.path); code != 0 {
+	r.src.Exec(t, "UPDATE user SET name = 'mended' WHERE number = 45")
+	if out, code := r.command("retry", r.pairName(), "45", "-config", r.path); code != 0 {
 		t.Fatalf("retry: exit code %d, %s", code, out)
 	}
 	r.eventually("the row is repaired", func() bool { return r.differing() == 0 })
