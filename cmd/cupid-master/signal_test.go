@@ -20,6 +20,7 @@ func TestTermWhenever(t *testing.T) {
 		"while the databases are checked": func(r *rig) *run {
 			addr, asked := silentServer(r.t)
 			r.with("dsn", "mysql:dbname=x;host=127.0.0.1;port="+addr)
+			r.config["connectTimeoutSecond"] = 300 // longer than anybody waits
 			m := r.launch()
 			receiveWithin(r.t, "the check at work", asked)
 			return m
@@ -28,6 +29,7 @@ func TestTermWhenever(t *testing.T) {
 			m := r.start()
 			addr, asked := silentServer(r.t)
 			r.with("dsn", "mysql:dbname=x;host=127.0.0.1;port="+addr)
+			r.config["connectTimeoutSecond"] = 300 // longer than anybody waits
 			r.write()
 			sendSignal(r.t.(*testing.T), m.cmd.Process.Pid, syscall.SIGUSR1)
 			receiveWithin(r.t, "the check at work", asked)

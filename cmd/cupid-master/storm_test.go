@@ -22,6 +22,7 @@ func TestG7StormIsHeldBackAndNothingIsDropped(t *testing.T) {
 	const rate = 200
 	r := newRig(t)
 	r.with("update", false)
+	r.config["chunkRow"] = 100 // the jump comes in several messages
 	r.callbacks("stormRowPerMinute", 500)
 	r.callbacks("stormCallbackPerSecond", rate)
 	r.start()

@@ -77,11 +77,17 @@ var beside = []brk{
 	},
 	{
 		promise: "files", what: "everybody may read the logs", test: "TestFilesAreTheirOwnersAlone",
-		edits: []edit{{"pkg/logfile/logfile.go", "os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)", "os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)"}},
+		edits: []edit{
+			{"cmd/cupid-master/main.go", "syscall.Umask(0o077)", "syscall.Umask(0)"},
+			{"pkg/logfile/logfile.go", "os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)", "os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)"},
+		},
 	},
 	{
 		promise: "files", what: "everybody may look into the directories", test: "TestFilesAreTheirOwnersAlone",
-		edits: []edit{{"cmd/cupid-master/setup.go", "os.MkdirAll(dir, 0o700)", "os.MkdirAll(dir, 0o755)"}},
+		edits: []edit{
+			{"cmd/cupid-master/main.go", "syscall.Umask(0o077)", "syscall.Umask(0)"},
+			{"cmd/cupid-master/setup.go", "os.MkdirAll(dir, 0o700)", "os.MkdirAll(dir, 0o755)"},
+		},
 	},
 	{
 		promise: "files", what: "everybody may read the cache files", test: "TestFilesAreTheirOwnersAlone",
