@@ -50,6 +50,28 @@ func TestG6RowThatCrashesItsWorkerIsSetAsideAndGivenBack(t *testing.T) {
 	}
 }
 
+// A run with -once finds such a row with one task worker, too, and says that it knows nothing
+// of it; all others are in the report.
+func TestOnceSetsARowAsideThatCrashesItsWorker(t *testing.T) {
+	t.Parallel()
+	r := newOnceRig(t, 0)
+	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, IF(seq = 45, 'crash the worker', 'x') FROM seq_1_to_100")
+	r.copyOver("user")
+	r.des.Exec(t, "UPDATE user SET name = 'y' WHERE number IN (44, 45, 46)")
+	path, err := faultyWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := r.once(2, "-worker", path, "-dry-run", "-report", r.file("report"))
+	if !strings.Contains(out, "1 rows kill every worker") {
+		t.Errorf("the row is not told of:\n%s", out)
+	}
+	lines, _ := readReport(t, r.file("report"))
+	if len(lines) != 2 || lines[0].Key != "44" || lines[1].Key != "46" {
+		t.Errorf("reported %+v, want 44 and 46", lines)
+	}
+}
+
 // restarts counts those of all workers.
 func (r *rig) restarts() int {
 	r.t.Helper()

@@ -28,7 +28,7 @@ var rows = []brk{
 		edits: []edit{{
 			"pkg/callback/store.go",
 			"\tif err := s.put(ctx, events); err != nil {\n\t\treturn err\n\t}\n\tfor _, d := range batch {\n\t\td.ack()\n\t}\n\treturn nil\n",
-			"\tfor _, d := range batch {\n\t\td.ack()\n\t}\n\tlate, cancel := context.WithTimeout(ctx, 100_000_000_000)\n\t<-late.Done()\n\tcancel()\n\treturn s.put(ctx, events)\n",
+			"\tfor _, d := range batch {\n\t\td.ack()\n\t}\n\tlate, _ := context.WithTimeout(ctx, 100_000_000_000)\n\tcontext.AfterFunc(late, func() { _ = s.put(context.WithoutCancel(ctx), events) })\n\treturn nil\n",
 		}},
 	},
 	{
