@@ -84,7 +84,7 @@ var rows = []brk{
 	},
 	{
 		promise: "G2", what: "open transactions are not waited for", test: "TestG2TransactionCommitsLate/7_s,_seen",
-		edits: []edit{{"pkg/manager/late.go", "\treturn c.Oldest.IsZero() || c.Oldest.After(l.Seen.Add(ahead))\n", "\treturn true\n"}},
+		edits: []edit{{"pkg/manager/late.go", "\treturn c.Listed.Sub(l.Seen) >= ahead && (c.Oldest.IsZero() || c.Oldest.After(l.Seen.Add(ahead)))\n", "\treturn true\n"}},
 	},
 	{
 		promise: "G2", what: "what cannot be seen of transactions is taken for nothing", test: "TestG2TransactionCommitsLate/7_s,_unseen",
