@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/masixun71/cupid/ipc"
 )
@@ -50,11 +51,11 @@ var faults = map[string]func(*worker){
 		}()
 	},
 	"half frame": func(w *worker) {
-		sendRaw("\x00\x00\x10\x00{\"type\":")
+		sendRaw(w, "\x00\x00\x10\x00{\"type\":")
 		os.Exit(0)
 	},
-	"huge frame": func(w *worker) { sendRaw("\xff\xff\xff\xff{}") },
-	"no JSON":    func(w *worker) { sendRaw("\x00\x00\x00\x04nope") },
+	"huge frame": func(w *worker) { sendRaw(w, "\xff\xff\xff\xff{}") },
+	"no JSON":    func(w *worker) { sendRaw(w, "\x00\x00\x00\x04nope") },
 }
 
 // useAllMemory is what a worker does that the kernel gives no more memory.
@@ -80,8 +81,13 @@ func loopWithoutEnd(*worker) {
 	}
 }
 
-// sendRaw writes bytes to the master that are not what ipc would write.
-func sendRaw(bytes string) {
+// sendRaw writes bytes to the master that are not what ipc would write, and not into the middle of what it does.
+func sendRaw(w *worker, bytes string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := w.session.Flush(ctx); err != nil {
+		panic(err)
+	}
 	for fd := 3; fd < 1000; fd++ {
 		name, err := syscall.Getsockname(fd)
 		if _, unix := name.(*syscall.SockaddrUnix); err == nil && unix {

@@ -98,7 +98,11 @@ func (s *store) again(ctx context.Context) {
 	}
 	for _, pair := range slices.Sorted(maps.Keys(s.waiting)) {
 		list := s.waiting[pair]
-		for len(list) > 0 && s.putSome(ctx, &list[0]) == nil {
+		for len(list) > 0 {
+			if err := s.putSome(ctx, &list[0]); err != nil {
+				s.config.Log.Debug().Err(err).Str("pair", pair).Msg("events could still not be stored")
+				break
+			}
 			list = list[1:]
 		}
 		s.waiting[pair] = list
