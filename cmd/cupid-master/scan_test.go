@@ -123,7 +123,8 @@ func TestG6DeadURLDelaysNoOtherDestination(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	dead := r.destination(r.des, "127.0.0.1:1/nobody")
-	dead["name"] = "dead"
+	r.des.Exec(t, "CREATE TABLE dead LIKE user") // which nobody repairs
+	dead["name"], dead["table"] = "dead", "dead"
 	r.config["des"] = []any{dead, r.config["des"].([]any)[0]}
 	r.src.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_300")
 	r.start()

@@ -62,6 +62,9 @@ func (s *sweepScan) stage() error {
 			most = max(min(most, limit), minRows) // or the rate would hold on average only
 		}
 		s.bound(minRows, most)
+		if s.once && s.plan.Divisible && s.rows == startRows {
+			s.size(startDivisible) // nothing was measured yet, and somebody waits
+		}
 		s.lane.rows = s.rows
 		return nil
 	}

@@ -30,12 +30,13 @@ func Remember(late []Late, l Late) []Late { return remember(late, l) }
 
 // Constants of a sweep that tests speak of.
 const (
-	StartRows    = startRows
-	MinRows      = minRows
-	MaxRows      = maxRows
-	MaxDivisible = maxDivisible
-	OpenAge      = openAge
-	Patience     = patience
+	StartRows      = startRows
+	MinRows        = minRows
+	MaxRows        = maxRows
+	MaxDivisible   = maxDivisible
+	StartDivisible = startDivisible
+	OpenAge        = openAge
+	Patience       = patience
 
 	StartBucketRows = startBucketRows
 	MaxBucketRows   = maxBucketRows

@@ -298,8 +298,11 @@ func TestChunksThatCanBeDividedGrowLarger(t *testing.T) {
 			w.once("a")
 			w.start()
 			largest := 0
-			for range 10 {
+			for i := range 10 {
 				c := w.take()
+				if want := map[bool]int{false: manager.StartRows, true: manager.StartDivisible}[divisible]; i == 0 && c.Rows != want {
+					t.Errorf("the first chunk has %d rows, want %d", c.Rows, want)
+				}
 				largest = max(largest, c.Rows)
 				w.swept(s, c, time.Millisecond)
 			}
