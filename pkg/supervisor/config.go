@@ -112,7 +112,7 @@ type Config struct {
 	BackoffBase, BackoffLimit time.Duration
 	BackoffJitter             float64
 	// MaxBlamed is how many deaths of a slot the Handler may blame on the work without health between them: after each of
-	// these the wait is BackoffBase, and the waits after others do not grow for it. Further ones count like others. Default 64.
+	// these but the first death the wait is BackoffBase, and the waits after others do not grow for it. Further ones count like others. Default 64.
 	MaxBlamed int
 	// HealthyAfter is how long a worker must have been ready for earlier deaths to be forgotten. Default 30 s.
 	HealthyAfter time.Duration

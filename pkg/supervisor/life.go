@@ -301,7 +301,7 @@ func (p *Pool) replace(s *slot, drained, blamed bool) {
 		p.start(s)
 	default:
 		s.restarts++
-		failures := 1
+		failures := min(s.failures+s.blamed, 1)
 		if blamed && s.blamed < p.config.MaxBlamed {
 			s.blamed++
 		} else {

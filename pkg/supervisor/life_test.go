@@ -72,7 +72,7 @@ func TestDeathsThatAreBlamedOnTheWorkAreMendedSoonUpToABound(t *testing.T) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		const soon = 100 * time.Millisecond
-		for i, want := range []time.Duration{soon, soon, soon, soon, soon, 0, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond} {
+		for i, want := range []time.Duration{0, soon, soon, soon, soon, 0, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond} {
 			if got := w.starts[i+1] - w.starts[i] - time.Second; got != want {
 				t.Errorf("wait before start %d: got %v, want %v", i+1, got, want)
 			}
