@@ -28,6 +28,7 @@ func (w *world) catchUp(ctx context.Context) (scan, sweep float64, err error) {
 func byID(config map[string]any) map[string]any {
 	config["src"].(map[string]any)["byColumn"] = "id"
 	config["des"].([]any)[0].(map[string]any)["byColumn"] = "id"
+	config["taskWorkerIntervalMillisecond"] = 10 // how long an idle worker rests is no part of a rate
 	return config
 }
 

@@ -16,7 +16,7 @@ type partSettings struct {
 }
 
 var parts = command{
-	name: "bench", rows: 300_000, only: "measure one of ipc, compare, callback, queue, idle, supervise, isolation",
+	name: "bench", rows: 1_000_000, only: "measure one of ipc, compare, callback, queue, idle, supervise, isolation",
 	flags: func(flags *flag.FlagSet, s *settings) {
 		flags.IntVar(&s.lost, "lost", 20_000, "rows that callbacks repair")
 		flags.IntVar(&s.concurrency, "concurrency", 8, "callbacks at a time")
