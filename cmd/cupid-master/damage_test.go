@@ -3,6 +3,8 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,9 +43,8 @@ func TestG1DamagedQueueIsSweptAgain(t *testing.T) {
 		kept  bool // the file, under another name
 	}{
 		"one bit of an event": {func(file []byte) []byte {
-			at := bytes.LastIndex(file, []byte(`{"`))
-			file[at+2] ^= 1
-			return file
+			// In every copy of it: those that SQLite has no use for any more stand in the file, too.
+			return bytes.ReplaceAll(file, []byte(`"src":"200"`), []byte(`"src":"201"`))
 		}, "event damaged", false},
 		"zero bytes": {func([]byte) []byte { return nil }, "queue damaged", true},
 		"cut off":    {func(file []byte) []byte { return file[:len(file)/2+100] }, "queue damaged", true},
@@ -64,6 +65,13 @@ func TestG1DamagedQueueIsSweptAgain(t *testing.T) {
 				return r.depth() == 200 && strings.Contains(r.state(), `"ended"`)
 			})
 			m.stop()
+			// A worker that was not fast enough to close the queue leaves a journal, which would be worked into the spoilt file.
+			for range 5 {
+				if _, err := os.Stat(r.queueFile() + "-wal"); errors.Is(err, fs.ErrNotExist) {
+					break
+				}
+				r.start().stop()
+			}
 			spoilt, err := os.ReadFile(r.queueFile())
 			if err != nil {
 				t.Fatal(err)

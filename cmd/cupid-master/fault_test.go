@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -138,7 +139,7 @@ func TestWorkersWithFaultsAreReplacedAndLoseNothing(t *testing.T) {
 		r.startFaulty()
 		for round, f := range workerFaults {
 			if !f.hangs {
-				r.survives(t, f, round)
+				r.survives(t, f, round, 3)
 			}
 		}
 		r.equal()
@@ -151,17 +152,17 @@ func TestWorkersWithFaultsAreReplacedAndLoseNothing(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.startFaulty()
-			r.survives(t, f, round)
+			r.survives(t, f, round, 3)
 			r.equal()
 		})
 	}
 }
 
 // survives has workers do one fault, in the middle of work, and waits for their successors.
-func (r *rig) survives(t *testing.T, f workerFault, round int) {
+func (r *rig) survives(t *testing.T, f workerFault, round, tries int) {
 	t.Helper()
 	before := r.allReady("all workers ready", func([]workerStatus) bool { return true })
-	r.insert(round*1000+1, 300)
+	r.insert((round+len(workerFaults)*tries)*1000+1, 300)
 	first := 0
 	if f.once {
 		first = len(before) - 1
@@ -179,6 +180,14 @@ func (r *rig) survives(t *testing.T, f workerFault, round int) {
 		return true
 	})
 	t.Logf("%s: replaced after %s", f.name, time.Since(begin).Round(time.Millisecond))
+	if !f.hangs && slices.ContainsFunc(after[first:], func(w workerStatus) bool { return strings.Contains(w.LastExit, "hung: ") }) {
+		t.Log("the machine is so slow that a worker which works counted as hung: once more")
+		if tries == 0 {
+			t.Fatal("on and on")
+		}
+		r.survives(t, f, round, tries-1)
+		return
+	}
 	for i, w := range after[first:] {
 		if !strings.Contains(w.LastExit, f.exit) {
 			t.Errorf("%s of the %s worker: last exit %q, want %q", f.name, w.Role, w.LastExit, f.exit)
