@@ -31,7 +31,7 @@ demo: build ## show the main job on a private MariaDB in under a minute (KEEP=1 
 
 test: ## run all tests against a private MariaDB, race detector on
 	@# The longest first: chaos mostly waits.
-	go test $(RACE) -parallel 4 -timeout 15m ./scripts/chaos ./cmd/... ./...
+	go test $(RACE) -parallel 3 -timeout 15m ./scripts/chaos ./cmd/... ./...
 	@set -e; for m in $(MODULES); do echo "cd $$m && go test ./..."; (cd $$m && go test ./...); done
 	@$(MAKE) --no-print-directory power
 
@@ -42,7 +42,7 @@ race: ## run the tests again, each ten times, to find what happens seldom
 	go test -race -count=10 -short -timeout 60m ./ipc/... ./pkg/...
 
 e2e: ## run the tests of the real binaries only
-	go test $(RACE) -parallel 4 -timeout 15m ./cmd/...
+	go test $(RACE) -parallel 3 -timeout 15m ./cmd/...
 
 check-the-checks: ## break each promise on purpose and see its test fail (ONLY=G3 for some; all take half an hour)
 	go run ./scripts/breaks -only '$(ONLY)'
