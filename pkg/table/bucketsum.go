@@ -89,35 +89,37 @@ func (p *Pair) AddUp(ctx context.Context, c chunk.Chunk) (sums []byte, rows int,
 
 func (p *Pair) addSide(ctx context.Context, pl *plan, on row.Side, after places, upTo *places, c chunk.Chunk, take func(uint16, uint32)) (rows int, err error) {
 	s := p.side(on)
-	q, none, err := p.addUpQuery(pl, on, after, upTo, c.Salt)
+	range_, none, err := pl.bucketRange(on, after, upTo)
 	if err != nil || none {
 		return 0, s.explain(ctx, "add up buckets", err)
 	}
-	err = s.read(ctx, "add up "+c.String(), []query{q}, one(func(values []driver.Value) error {
+	err = s.readHashes(ctx, "add up "+c.String(), pl, on, s.inPrimaryOrder(), range_, c.Salt, func(n uint64) {
+		rows++
+		take(uint16(n>>(keyShift+bucketShift)), uint32(mix(n, c.Salt)))
+	})
+	return rows, err
+}
+
+// readHashes streams the number of each row of a range, see bucketed.
+func (s *side) readHashes(ctx context.Context, doing string, pl *plan, on row.Side, from string, range_ []condition, salt uint32, take func(n uint64)) error {
+	q := s.hashQuery(pl, on, from, range_, salt)
+	return s.read(ctx, doing, []query{q}, one(func(values []driver.Value) error {
 		n, ok := values[0].(int64)
 		if !ok {
 			return fmt.Errorf("the hash of a row is a %T", values[0])
 		}
-		rows++
-		take(uint16(n>>(keyShift+bucketShift)), uint32(mix(uint64(n), c.Salt)))
+		take(uint64(n))
 		return nil
 	}))
-	return rows, err
 }
 
-// addUpQuery streams a number for each row of a chunk on one side; none says that there
-// are no rows.
-func (p *Pair) addUpQuery(pl *plan, on row.Side, after places, upTo *places, salt uint32) (q query, none bool, err error) {
-	range_, none, err := pl.bucketRange(on, after, upTo)
-	if err != nil || none {
-		return query{}, none, err
-	}
-	s := p.side(on)
+// hashQuery asks for the number of each row of a range.
+func (s *side) hashQuery(pl *plan, on row.Side, from string, range_ []condition, salt uint32) query {
 	where, args := s.where(range_)
 	if _, salted := pl.sweep.sums.rowHash(on, salt); salted {
 		args = append([]driver.Value{int64(salt)}, args...)
 	}
-	return query{"SELECT " + pl.sweep.sums.bucketed(on, salt) + " FROM " + s.inPrimaryOrder() + where, args}, false, nil
+	return query{"SELECT " + pl.sweep.sums.bucketed(on, salt) + " FROM " + from + where, args}
 }
 
 // ReadBuckets reads the rows of a chunk whose keys are in its buckets, on both sides. Rows

@@ -93,13 +93,28 @@ const GroupRows = groupRows
 // GroupsOf is how many groups a chunk has.
 func GroupsOf(rows int) int { return groupsOf(rows) }
 
+// Sums are the sums of a chunk as one part.
+func (p *Pair) Sums(ctx context.Context, c chunk.Chunk) (src, des Sum, err error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return Sum{}, Sum{}, err
+	}
+	all, others, err := p.bothSums(ctx, pl, c, func(ctx context.Context, on row.Side) ([]Sum, error) {
+		return p.sumParts(ctx, pl, on, c, []chunk.Chunk{c})
+	})
+	if err != nil {
+		return Sum{}, Sum{}, err
+	}
+	return all[0], others[0], nil
+}
+
 // SumQuery is what Sums sends to a side.
 func (p *Pair) SumQuery(ctx context.Context, side row.Side, c chunk.Chunk) (Query, error) {
 	pl, err := p.plan(ctx)
 	if err != nil {
 		return Query{}, err
 	}
-	q, err := p.sumQuery(pl, side, c)
+	q, err := p.sumQuery(pl, side, []chunk.Chunk{c})
 	return Query{q.text, q.args}, err
 }
 
@@ -113,6 +128,10 @@ func (p *Pair) AddUpQuery(ctx context.Context, side row.Side, c chunk.Chunk) (Qu
 	if err != nil {
 		return Query{}, err
 	}
-	q, _, err := p.addUpQuery(pl, side, after, upTo, c.Salt)
-	return Query{q.text, q.args}, err
+	range_, _, err := pl.bucketRange(side, after, upTo)
+	if err != nil {
+		return Query{}, err
+	}
+	q := p.side(side).hashQuery(pl, side, p.side(side).inPrimaryOrder(), range_, c.Salt)
+	return Query{q.text, q.args}, nil
 }

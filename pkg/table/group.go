@@ -3,7 +3,6 @@ package table
 import (
 	"context"
 	"database/sql/driver"
-	"fmt"
 	"math/bits"
 	"strconv"
 
@@ -47,7 +46,7 @@ func (s summer) groupCondition(on row.Side, g chunk.Groups) []condition {
 	return []condition{{"((" + s.keyHash(on) + " >> 1) & " + strconv.Itoa(g.Of-1) + ") IN (" + repeat("?", ", ", size) + ")", values}}
 }
 
-// GroupSums is Sums by groups: the rows of a part of a sweep's chunk are parted by a hash of
+// GroupSums is SumParts by groups: the rows of a part of a sweep's chunk are parted by a hash of
 // their keys, on both sides alike, and each group is added up. It returns the groups whose sums
 // differ, and how many rows the source has in all. What differs need not be read with all of
 // its part. Each row is streamed as one number, as AddUp does it, which costs the server less
@@ -58,20 +57,12 @@ func (p *Pair) GroupSums(ctx context.Context, c chunk.Chunk) (differ chunk.Group
 	if err != nil {
 		return chunk.Groups{}, 0, err
 	}
-	if !pl.sweep.Checksum {
-		return chunk.Groups{}, 0, fmt.Errorf("checksum %s: %s", c, pl.sweep.Why)
-	}
 	of := groupsOf(c.Rows)
-	var src, des []Sum
-	err = together(ctx, func(ctx context.Context) (err error) {
-		src, err = p.groupSums(ctx, pl, row.Source, c, of)
-		return err
-	}, func(ctx context.Context) (err error) {
-		des, err = p.groupSums(ctx, pl, row.Destination, c, of)
-		return err
+	src, des, err := p.bothSums(ctx, pl, c, func(ctx context.Context, on row.Side) ([]Sum, error) {
+		return p.groupSums(ctx, pl, on, c, of)
 	})
 	if err != nil {
-		return chunk.Groups{}, 0, p.failed(pl, err)
+		return chunk.Groups{}, 0, err
 	}
 	differ.Of = of
 	for i := range of {
@@ -90,20 +81,11 @@ func (p *Pair) groupSums(ctx context.Context, pl *plan, on row.Side, c chunk.Chu
 	if err != nil {
 		return nil, s.explain(ctx, "checksum groups", err)
 	}
-	where, args := s.where(range_)
-	if _, salted := pl.sweep.sums.rowHash(on, c.Salt); salted {
-		args = append([]driver.Value{int64(c.Salt)}, args...)
-	}
-	q := query{"SELECT " + pl.sweep.sums.bucketed(on, c.Salt) + " FROM " + quote(s.o.Table) + where, args}
 	sums := make([]Sum, of)
-	return sums, s.read(ctx, "checksum groups of "+c.String(), []query{q}, one(func(values []driver.Value) error {
-		n, ok := values[0].(int64)
-		if !ok {
-			return fmt.Errorf("the hash of a row is a %T", values[0])
-		}
+	err = s.readHashes(ctx, "checksum groups of "+c.String(), pl, on, quote(s.o.Table), range_, c.Salt, func(n uint64) {
 		group := &sums[int(n>>groupShift)&(of-1)]
 		group.Rows++
-		group.Hash += mix(uint64(n), c.Salt)
-		return nil
-	}))
+		group.Hash += mix(n, c.Salt)
+	})
+	return sums, err
 }

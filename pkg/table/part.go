@@ -70,7 +70,7 @@ func (pl *plan) parts(c chunk.Chunk) []chunk.Chunk {
 
 // divisible reports whether chunks of a scan can be divided by their bounds.
 func (s *sweepPlan) divisible(scan chunk.Scan) bool {
-	return s.Divisible && scan == chunk.Sweep || s.byID && scan == chunk.Insert
+	return s.Divisible && scan == chunk.Sweep || s.Inserts && scan == chunk.Insert
 }
 
 // integer is a whole number of 64 bits, with or without a sign.
@@ -102,28 +102,22 @@ func integerBound(scan chunk.Scan, text string) (_ integer, ok bool) {
 	return integer{n, false}, err == nil
 }
 
-// SumParts is Sums by Parts, all in one query a side. It returns the parts whose sums
-// differ, with the rows of the side that has more of them, and how many rows the source has
-// in all.
+// SumParts adds up the rows of a chunk by Parts, all in one query a side. Two sums are equal
+// when the rows are, as row.Compare and row.Orphans see it, and as good as only then: see the
+// package comment. Rows with a NULL in their key are left out. It returns the parts whose sums
+// differ, with the rows of the side that has more of them, and how many rows the source has in
+// all. It works where HasSums says so.
 func (p *Pair) SumParts(ctx context.Context, c chunk.Chunk) (differ []chunk.Chunk, rows int, err error) {
 	pl, err := p.plan(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	if !pl.sweep.Checksum {
-		return nil, 0, fmt.Errorf("checksum %s: %s", c, pl.sweep.Why)
-	}
 	parts := pl.parts(c)
-	var src, des []Sum
-	err = together(ctx, func(ctx context.Context) (err error) {
-		src, err = p.sumParts(ctx, pl, row.Source, c, parts)
-		return err
-	}, func(ctx context.Context) (err error) {
-		des, err = p.sumParts(ctx, pl, row.Destination, c, parts)
-		return err
+	src, des, err := p.bothSums(ctx, pl, c, func(ctx context.Context, on row.Side) ([]Sum, error) {
+		return p.sumParts(ctx, pl, on, c, parts)
 	})
 	if err != nil {
-		return nil, 0, p.failed(pl, err)
+		return nil, 0, err
 	}
 	for i, part := range parts {
 		rows += int(src[i].Rows)
@@ -138,19 +132,12 @@ func (p *Pair) SumParts(ctx context.Context, c chunk.Chunk) (differ []chunk.Chun
 // sumParts adds up the parts of a chunk on one side.
 func (p *Pair) sumParts(ctx context.Context, pl *plan, on row.Side, c chunk.Chunk, parts []chunk.Chunk) ([]Sum, error) {
 	s := p.side(on)
-	var texts []string
-	var args []driver.Value
-	for i, part := range parts {
-		q, err := p.sumQuery(pl, on, part)
-		if err != nil {
-			return nil, s.explain(ctx, "checksum parts", err)
-		}
-		texts = append(texts, strings.Replace(q.text, "SELECT ", "SELECT "+strconv.Itoa(i)+", ", 1))
-		args = append(args, q.args...)
+	q, err := p.sumQuery(pl, on, parts)
+	if err != nil {
+		return nil, s.explain(ctx, "checksum parts", err)
 	}
 	sums := make([]Sum, len(parts))
-	all := query{strings.Join(texts, " UNION ALL "), args}
-	return sums, s.read(ctx, "checksum "+c.String(), []query{all}, one(func(values []driver.Value) error {
+	return sums, s.read(ctx, "checksum "+c.String(), []query{q}, one(func(values []driver.Value) error {
 		n, err := strconv.Atoi(valueText(values[0]))
 		if err != nil || n < 0 || n >= len(parts) {
 			return fmt.Errorf("read part: %q is none of %d", valueText(values[0]), len(parts))
@@ -158,4 +145,21 @@ func (p *Pair) sumParts(ctx context.Context, pl *plan, on row.Side, c chunk.Chun
 		sums[n], err = sumOf(values[1:])
 		return err
 	}))
+}
+
+// sumQuery adds up parts of a chunk on one side, each with its number before it.
+func (p *Pair) sumQuery(pl *plan, on row.Side, parts []chunk.Chunk) (query, error) {
+	s := p.side(on)
+	var texts []string
+	var args []driver.Value
+	for i, part := range parts {
+		range_, err := pl.sumRange(on, part)
+		if err != nil {
+			return query{}, err
+		}
+		where, more := s.where(range_)
+		texts = append(texts, "SELECT "+strconv.Itoa(i)+", COUNT(*), "+pl.sweep.sums.expression(on, part.Salt)+" FROM "+quote(s.o.Table)+where)
+		args = append(append(args, int64(part.Salt)), more...)
+	}
+	return query{strings.Join(texts, " UNION ALL "), args}, nil
 }

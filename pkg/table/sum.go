@@ -20,8 +20,8 @@ type Sum struct {
 	Hash uint64
 }
 
-// HasSums reports whether Sums works for a chunk: for those of a sweep where its plan
-// says Checksum, and there also for those of an insert scan whose ids are the keys.
+// HasSums reports whether SumParts works for a chunk: for those of a sweep where its plan
+// says Checksum, and there also for those of an insert scan where it says Inserts.
 func (p *Pair) HasSums(ctx context.Context, c chunk.Chunk) (bool, error) {
 	pl, err := p.plan(ctx)
 	if err != nil {
@@ -31,47 +31,28 @@ func (p *Pair) HasSums(ctx context.Context, c chunk.Chunk) (bool, error) {
 	case chunk.Sweep:
 		return pl.sweep.Checksum, nil
 	case chunk.Insert:
-		return pl.sweep.Checksum && pl.sweep.byID, nil
+		return pl.sweep.Inserts, nil
 	case chunk.Update:
 	}
 	return false, nil
 }
 
-// Sums adds up the rows of a chunk on both sides at the same time, on a
-// connection each. The sums are equal when the rows are, as row.Compare and row.Orphans
-// see it, and as good as only then: see the package comment. Rows with a NULL in their
-// key are left out. It works where HasSums says so.
-func (p *Pair) Sums(ctx context.Context, c chunk.Chunk) (src, des Sum, err error) {
-	pl, err := p.plan(ctx)
-	if err != nil {
-		return Sum{}, Sum{}, err
-	}
+// bothSums reads sums of both sides at the same time, on a connection each.
+func (p *Pair) bothSums(ctx context.Context, pl *plan, c chunk.Chunk, read func(ctx context.Context, on row.Side) ([]Sum, error)) (src, des []Sum, err error) {
 	if !pl.sweep.Checksum {
-		return Sum{}, Sum{}, fmt.Errorf("checksum %s: %s", c, pl.sweep.Why)
+		return nil, nil, fmt.Errorf("checksum %s: %s", c, pl.sweep.Why)
 	}
-	err = together(ctx, func(ctx context.Context) error {
-		return p.sum(ctx, pl, row.Source, c, &src)
-	}, func(ctx context.Context) error {
-		return p.sum(ctx, pl, row.Destination, c, &des)
+	err = together(ctx, func(ctx context.Context) (err error) {
+		src, err = read(ctx, row.Source)
+		return err
+	}, func(ctx context.Context) (err error) {
+		des, err = read(ctx, row.Destination)
+		return err
 	})
 	if err != nil {
-		return Sum{}, Sum{}, p.failed(pl, err)
+		return nil, nil, p.failed(pl, err)
 	}
 	return src, des, nil
-}
-
-// sumQuery adds up a chunk on one side.
-func (p *Pair) sumQuery(pl *plan, on row.Side, c chunk.Chunk) (query, error) {
-	range_, err := pl.sumRange(on, c)
-	if err != nil {
-		return query{}, err
-	}
-	s := p.side(on)
-	where, args := s.where(range_)
-	return query{
-		"SELECT COUNT(*), " + pl.sweep.sums.expression(on, c.Salt) + " FROM " + quote(s.o.Table) + where,
-		append([]driver.Value{int64(c.Salt)}, args...),
-	}, nil
 }
 
 func (p *Pair) side(on row.Side) *side {
@@ -79,18 +60,6 @@ func (p *Pair) side(on row.Side) *side {
 		return p.des
 	}
 	return p.src
-}
-
-func (p *Pair) sum(ctx context.Context, pl *plan, on row.Side, c chunk.Chunk, sum *Sum) error {
-	s := p.side(on)
-	q, err := p.sumQuery(pl, on, c)
-	if err != nil {
-		return s.explain(ctx, "checksum range", err)
-	}
-	return s.read(ctx, "checksum "+c.String(), []query{q}, one(func(values []driver.Value) (err error) {
-		*sum, err = sumOf(values)
-		return err
-	}))
 }
 
 // sumOf reads COUNT(*) and the expression of a summer.

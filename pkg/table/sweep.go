@@ -77,7 +77,6 @@ type sweepPlan struct {
 	order   []int // the key's columns as the index has them; nil when it is swept by row
 	sums    summer
 	buckets *bucketPlan // nil when it cannot be swept by buckets
-	byID    bool        // the key is the id column, and an integer on both sides: a range of ids is one of keys
 }
 
 // sweep decides how the pair is swept.
@@ -91,8 +90,6 @@ func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 		return s
 	}
 	s.Mode, s.order, s.Orphans = SweepByKey, order, true
-	s.byID = len(keys) == 1 && keys[0].rule.Source().Name == pl.id.Name && isInteger(pl.id) && isInteger(keys[0].rule.Destination())
-	s.Divisible = len(keys) == 1 && isInteger(keys[0].rule.Source()) && isInteger(keys[0].rule.Destination())
 	s.Why = "sweep: ranges of byColumn " + quoteAll(b.p.o.Source.By)
 	why = unfit(slices.Concat(keys, columns))
 	if !b.src.uniqueOn(b.p.o.Source.By...) && !b.des.uniqueOn(b.p.o.Destination.By...) {
@@ -100,7 +97,8 @@ func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 	}
 	if s.Checksum = why == ""; s.Checksum {
 		s.Why += ", rows are read where the checksums of the sides differ"
-		s.Inserts = s.byID
+		s.Divisible = len(keys) == 1 && isInteger(keys[0].rule.Source()) && isInteger(keys[0].rule.Destination())
+		s.Inserts = s.Divisible && keys[0].rule.Source().Name == pl.id.Name // a range of ids is one of keys
 	} else {
 		s.Why += ", all rows are read, because " + why
 	}
