@@ -2,7 +2,6 @@ package task
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -10,20 +9,25 @@ import (
 // others: for a database for longer than stallAfter, for the settle time, or until their
 // events are durable. Safe for concurrent use.
 type stalled struct {
-	n       atomic.Int32  // those that wait for a database
 	changed chan struct{} // one: there is one more
 
 	mu           sync.Mutex // guards all below
+	n            int        // those that wait for a database
 	chunks, rows int        // of those that wait with suspects
 }
 
-func (s *stalled) count() int { return int(s.n.Load()) }
+// count is how many wait for a database.
+func (s *stalled) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n
+}
 
 // free is how many places are left to others.
 func (s *stalled) free() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return min(s.count(), maxStalled) + s.chunks
+	return min(s.n, maxStalled) + s.chunks
 }
 
 // lend leaves the place of a chunk that has so many suspects or events to others, until
@@ -53,15 +57,20 @@ func (s *stalled) more() {
 	}
 }
 
+func (s *stalled) waits(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n += n; n > 0 {
+		s.more()
+	}
+}
+
 // begin is called before something that may wait, and what it returns after it.
 func (s *stalled) begin() (end func()) {
-	timer := time.AfterFunc(stallAfter, func() {
-		s.n.Add(1)
-		s.more()
-	})
+	timer := time.AfterFunc(stallAfter, func() { s.waits(1) })
 	return func() {
 		if !timer.Stop() {
-			s.n.Add(-1)
+			s.waits(-1)
 		}
 	}
 }
