@@ -180,9 +180,21 @@ func (s scanned) CutBuckets(ctx context.Context, after, upTo *string, limit int)
 }
 
 // CutKeys bounds a chunk of a sweep by key.
-func (s scanned) CutKeys(ctx context.Context, after *string, limit int) (string, int, error) {
-	last, rows, err := s.both.CutKeys(ctx, after, limit)
-	return last, rows, definite(err)
+func (s scanned) CutKeys(ctx context.Context, after, upTo *string, limit int) (chunk.Cut, error) {
+	c, err := s.both.CutKeys(ctx, after, upTo, limit)
+	return c, definite(err)
+}
+
+// StepKeys bounds a chunk of a sweep by key without a look at the rows.
+func (s scanned) StepKeys(ctx context.Context, after, upTo string, n int) (string, bool, error) {
+	last, ok, err := s.both.StepKeys(ctx, after, upTo, n)
+	return last, ok, definite(err)
+}
+
+// LastKey is the greatest key of the source.
+func (s scanned) LastKey(ctx context.Context) (string, bool, error) {
+	last, ok, err := s.both.LastKey(ctx)
+	return last, ok, definite(err)
 }
 
 // CutIDs bounds a chunk of ids.

@@ -100,6 +100,17 @@ func (c Chunk) String() string {
 	return fmt.Sprintf("%s %s (%s, %s]", c.Pair, c.Scan, after, c.UpTo)
 }
 
+// Cut is where a chunk that was just cut ends.
+type Cut struct {
+	// UpTo is the text of the last row's key.
+	UpTo string
+	// Rows is how many rows there are, 0 when none is left.
+	Rows int
+	// Dense says that the keys are whole numbers of which hardly one is missing, so that the
+	// next chunks can be cut without a look at the rows.
+	Dense bool
+}
+
 // Result is what a task worker reports of a chunk that it is done with.
 type Result struct {
 	// Chunk is the ID of the chunk.

@@ -49,8 +49,8 @@ func (l *lane) halve(ctx context.Context, p *piece) error {
 //
 // A sweep's chunk is more than its source rows: the destination has others of the
 // range, and these are not known here. So it is single when no source row parts it,
-// and its source rows being gone does not make it done. A sweep by key does not know
-// either what lies above c: the first half may reach beyond c, and the second be empty.
+// and its source rows being gone does not make it done. Where c was cut without a look at
+// the rows its end is none of them, and the second half may have no source row.
 func (l *lane) bisect(ctx context.Context, c chunk.Chunk) (mid chunk.Position, rows int, single bool, err error) {
 	s := span{upTo: c.UpTo.ID, lo: c.From, hi: c.UpTo.Value, open: c.Open}
 	for limit := max(c.Rows/2, 1); ; limit = max(rows/2, 1) {

@@ -54,10 +54,14 @@ type Whole interface {
 	// Sweep decides how the pair is swept. It is asked before every chunk, so it
 	// remembers its answer as long as the tables do not change.
 	Sweep(ctx context.Context) (SweepPlan, error)
-	// CutKeys bounds the next chunk of about limit source rows above after, nil being
-	// open, in the order of the join key; more where rows share a key. It returns the
-	// text of the last bound and how many rows there are, 0 when none is left.
-	CutKeys(ctx context.Context, after *string, limit int) (last string, rows int, err error)
+	// CutKeys bounds the next chunk of about limit source rows in (after, upTo], nil being
+	// open, in the order of the join key; more where rows share a key.
+	CutKeys(ctx context.Context, after, upTo *string, limit int) (chunk.Cut, error)
+	// StepKeys bounds the next chunk without a look at the rows: it has n at most, and may have
+	// none. ok is false where that cannot be, and where it would not end below upTo.
+	StepKeys(ctx context.Context, after, upTo string, n int) (last string, ok bool, err error)
+	// LastKey is the greatest key of the source; ok is false when there is no row.
+	LastKey(ctx context.Context) (text string, ok bool, err error)
 	// CutBuckets bounds the next chunk of a sweep by buckets: about limit rows of either
 	// side behind after and not behind upTo, nil being open. It returns the text of the last
 	// bound and how many rows the larger part has, 0 when none is left.

@@ -241,12 +241,15 @@ func (l *lane) cutting() *look {
 
 // cutNext cuts one chunk off k and stages it, or finds that k is whole.
 func (l *lane) cutNext(ctx context.Context, k *look) error {
-	upTo, rows, err := l.planner.cut(ctx, k.span, k.at, l.rows)
+	upTo, rows, err := l.cut(ctx, k)
 	if err != nil {
 		return err
 	}
 	l.recovered()
-	last := k.span.open && rows < l.rows
+	last := (k.span.open || k.span.filled) && rows < l.rows
+	if last && k.span.filled {
+		upTo.ID = k.span.upTo
+	}
 	if rows == 0 && !last {
 		k.whole = true
 		l.settle(k)
@@ -255,17 +258,27 @@ func (l *lane) cutNext(ctx context.Context, k *look) error {
 	if k.fresh != nil {
 		k.fresh(k.at, upTo)
 	}
-	o := &outChunk{look: k, upTo: upTo, beyond: rows == 0}
+	o := &outChunk{look: k, upTo: upTo, beyond: rows == 0 && k.span.open}
 	k.out = append(k.out, o)
-	p := l.stage(o, chunk.Chunk{After: k.at, From: k.span.lo, UpTo: upTo, Open: last, Salt: k.span.salt, Stage: k.span.stage, Differ: k.span.differ, Rows: rows})
+	p := l.stage(o, chunk.Chunk{After: k.at, From: k.span.lo, UpTo: upTo, Open: last && k.span.open, Salt: k.span.salt, Stage: k.span.stage, Differ: k.span.differ, Rows: rows})
 	p.cut = time.Now()
-	if k.whole = last; rows > 0 {
+	if k.whole = last || k.span.filled && upTo.ID == k.span.upTo; !o.beyond {
 		k.at = &upTo
 	}
 	if l.sweep != nil {
 		l.sweep.spend(rows)
 	}
 	return nil
+}
+
+// cut bounds the next chunk of k, for a sweep without a look at the rows where that can be.
+func (l *lane) cut(ctx context.Context, k *look) (chunk.Position, int, error) {
+	if l.sweep != nil {
+		if upTo, ok, err := l.sweep.step(ctx, k); err != nil || ok {
+			return upTo, l.rows, err
+		}
+	}
+	return l.planner.cut(ctx, k.span, k.at, l.rows)
 }
 
 // stage puts a part of o in line to be offered.

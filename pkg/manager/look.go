@@ -12,6 +12,7 @@ type span struct {
 	head   bool // upTo is the head of the table
 	lo, hi string
 	open   bool   // there is no upTo: the last chunk has everything above, and there always is one
+	filled bool   // the last chunk ends at upTo, whether there is a row or not
 	salt   uint32 // of the chunks
 	stage  chunk.Stage
 	differ string // the buckets to resolve, as a chunk has them

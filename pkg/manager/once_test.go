@@ -281,11 +281,11 @@ func TestOnceManagerThatIsKilledIsReplacedByOneThatGoesOn(t *testing.T) {
 			if c.Pair == "b" {
 				t.Error("a pair that is complete is swept again")
 			}
-			if position == nil || c.After == nil || number(c.After.ID) < number(*position) {
+			if position == nil || c.After == nil || number(c.After.ID) < number(*position) || c.Open {
 				t.Fatalf("went on with %+v, want to go on at %v", c, position)
 			}
 			w.swept(a, c, 0)
-			if c.Open {
+			if c.UpTo.ID == "50000" {
 				break
 			}
 		}
@@ -320,13 +320,72 @@ func TestOnceWithoutResumeBeginsAgain(t *testing.T) {
 				}}
 				w.once(run)
 				w.start()
-				c := w.take()
-				if c.After != nil || c.Salt != 5 {
-					t.Errorf("began with %+v, want pass 5 from the beginning", c)
+				if c := w.take(); !c.Open || c.After.ID != "15000" || c.Salt != 5 {
+					t.Errorf("began with %+v, want pass 5 above the last row", c)
+				}
+				if c := w.take(); c.After != nil || c.Salt != 5 {
+					t.Errorf("went on with %+v, want pass 5 from the beginning", c)
 				}
 				told, _ := w.lastTold()
 				if told[0].Missing != 0 {
 					t.Errorf("told %+v, which is of another run", told)
+				}
+			})
+		})
+	}
+}
+
+// What lies above the last row is looked at first, and the pass ends at that row, whatever has
+// become of it: nobody waits at the end for rows that are just written.
+func TestG2OnceBeginsAboveTheLastRow(t *testing.T) {
+	for _, killed := range []string{"", "above", "below"} {
+		t.Run(killed, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				t := w.t
+				s := newSource()
+				s.add(2*manager.StartRows + 5)
+				w.sweeps("orders", s)
+				w.once("a")
+				w.start()
+				above := w.take()
+				if above.After == nil || above.After.ID != "10005" || !above.Open || above.Salt != 1 {
+					t.Fatalf("began with %+v, want what lies above the last row", above)
+				}
+				s.add(3)
+				if killed != "above" {
+					w.swept(s, above, 0)
+				}
+				first := w.take()
+				w.swept(s, first, 0)
+				if state := w.saved().Sweep["orders"]; state.Above == (killed == "above") || position(state) != first.UpTo.ID {
+					t.Errorf("state %+v, want that above %v and %s are done", state, killed != "above", first.UpTo)
+				}
+				if killed != "" {
+					w.crash()
+					w.start()
+				}
+				s.remove(10005, 10004)
+				s.add(4) // is of the insert scan
+				chunks := w.sweep(s, time.Minute)
+				if killed == "above" {
+					if again := chunks[0]; !again.Open || again.After.ID != "10005" {
+						t.Errorf("went on with %+v, want what lies above and was not done", again)
+					}
+					chunks = chunks[1:]
+				}
+				at := first.UpTo
+				for _, c := range chunks {
+					if c.After == nil || *c.After != at || c.Open || c.Salt != 1 {
+						t.Errorf("offered %+v, want a chunk from %s on", c, at)
+					}
+					at = c.UpTo
+				}
+				if at.ID != "10005" {
+					t.Errorf("the pass ends at %s, want 10005, where the destination may have a row still", at)
+				}
+				told, _ := w.lastTold()
+				if want := int64(10_003 + 3); killed == "" && told[0].Rows != want || !told[0].Done {
+					t.Errorf("told %+v, want %d rows", told, want)
 				}
 			})
 		})

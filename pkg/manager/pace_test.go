@@ -192,6 +192,9 @@ func TestRowsPerSecondAreCapped(t *testing.T) {
 				w.once("a")
 			}
 			w.start()
+			if once {
+				w.swept(s, w.take(), 0) // of no rows, above the last
+			}
 			if at := times(w, s, 10); at[9] != 9*time.Second || at[1] != time.Second {
 				t.Errorf("chunks came after %v, want one of 1,000 rows each second", at)
 			}
@@ -298,6 +301,7 @@ func TestChunksThatCanBeDividedGrowLarger(t *testing.T) {
 			w.once("a")
 			w.start()
 			largest := 0
+			w.swept(s, w.take(), time.Millisecond) // above the last row
 			for i := range 10 {
 				c := w.take()
 				if want := map[bool]int{false: manager.StartRows, true: manager.StartDivisible}[divisible]; i == 0 && c.Rows != want {

@@ -50,6 +50,7 @@ type source struct {
 	divisible bool    // large chunks cost less
 	buckets   string  // the name of what is added up; empty when it is not swept by buckets
 	choice    bool    // it can be swept by buckets too
+	steps     bool    // its keys are whole numbers
 	guess     int64   // of its number of rows
 	threads   int
 	lag       time.Duration
@@ -301,8 +302,10 @@ func (s *source) Clock(context.Context) (manager.Clock, error) {
 	return c, nil
 }
 
-func (s *source) Head(context.Context) (string, bool, error) {
-	if err := s.enter("head"); err != nil {
+func (s *source) Head(context.Context) (string, bool, error) { return s.last("head") }
+
+func (s *source) last(op string) (string, bool, error) {
+	if err := s.enter(op); err != nil {
 		return "", false, err
 	}
 	s.mu.Lock()
@@ -384,24 +387,28 @@ func (s *source) Sweep(context.Context) (manager.SweepPlan, error) {
 	return manager.SweepPlan{Mode: manager.SweepByKey, How: "key by key", Divisible: s.divisible, Inserts: s.divisible}, nil
 }
 
-// CutKeys is CutIDs without an upper bound.
-func (s *source) CutKeys(_ context.Context, after *string, limit int) (string, int, error) {
+// CutKeys is CutIDs.
+func (s *source) CutKeys(_ context.Context, after, upTo *string, limit int) (chunk.Cut, error) {
 	if err := s.enter("keys"); err != nil {
-		return "", 0, err
+		return chunk.Cut{}, err
 	}
-	c := chunk.Chunk{Scan: chunk.Sweep, Open: true}
-	if after != nil {
-		c.After = &chunk.Position{ID: *after}
-	}
-	last, rows := s.cut(c, limit)
-	return last.ID, rows, nil
+	last, rows := s.cut(sweepRange(after, upTo), limit)
+	return chunk.Cut{UpTo: last.ID, Rows: rows, Dense: s.steps && after != nil && rows > 0 && number(last.ID)-number(*after) == int64(rows)}, nil
 }
 
-// CutBuckets is CutIDs: both tables lie in the order of ids.
-func (s *source) CutBuckets(_ context.Context, after, upTo *string, limit int) (string, int, error) {
-	if err := s.enter("buckets"); err != nil {
-		return "", 0, err
+// StepKeys counts.
+func (s *source) StepKeys(_ context.Context, after, upTo string, n int) (string, bool, error) {
+	if err := s.enter("steps"); err != nil {
+		return "", false, err
 	}
+	at := number(after) + int64(n)
+	return strconv.FormatInt(at, 10), s.steps && at < number(upTo), nil
+}
+
+// LastKey is Head.
+func (s *source) LastKey(context.Context) (string, bool, error) { return s.last("last") }
+
+func sweepRange(after, upTo *string) chunk.Chunk {
 	c := chunk.Chunk{Scan: chunk.Sweep, Open: upTo == nil}
 	if after != nil {
 		c.After = &chunk.Position{ID: *after}
@@ -409,7 +416,15 @@ func (s *source) CutBuckets(_ context.Context, after, upTo *string, limit int) (
 	if upTo != nil {
 		c.UpTo.ID = *upTo
 	}
-	last, rows := s.cut(c, limit)
+	return c
+}
+
+// CutBuckets is CutIDs: both tables lie in the order of ids.
+func (s *source) CutBuckets(_ context.Context, after, upTo *string, limit int) (string, int, error) {
+	if err := s.enter("buckets"); err != nil {
+		return "", 0, err
+	}
+	last, rows := s.cut(sweepRange(after, upTo), limit)
 	return last.ID, rows, nil
 }
 

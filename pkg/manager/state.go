@@ -51,7 +51,11 @@ type SweepState struct {
 	Urgent bool `json:"urgent,omitempty"`
 	// Position is up to where everything was compared; nil before the first chunk.
 	Position *string `json:"position,omitempty"`
-	// Found is what was found up to Position.
+	// Top is the greatest key when a pass of a run with -once began, at which it ends. What
+	// lies above is compared first, and Above says that it was.
+	Top   *string `json:"top,omitempty"`
+	Above bool    `json:"above,omitempty"`
+	// Found is what was found up to Position, and above Top when that was compared.
 	Found Found `json:"found"`
 	// ChunkRow is how many rows a chunk had last.
 	ChunkRow int `json:"chunkRow,omitempty"`

@@ -193,7 +193,9 @@ func TestEmptyKeyIsAPosition(t *testing.T) {
 // blankKeys has nothing above any key.
 type blankKeys struct{ *source }
 
-func (blankKeys) CutKeys(context.Context, *string, int) (string, int, error) { return "", 0, nil }
+func (blankKeys) CutKeys(context.Context, *string, *string, int) (chunk.Cut, error) {
+	return chunk.Cut{}, nil
+}
 
 func TestChangedModeBeginsThePassAgain(t *testing.T) {
 	for _, restart := range []bool{true, false} {
@@ -538,4 +540,40 @@ func TestG2EveryRowIsInThePass(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where hardly a key is missing chunks are cut by counting, and else by the rows there are.
+func TestG2DenseKeysAreCutByCounting(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		s := newSource()
+		s.steps = true
+		dense := func(from, to int64) {
+			for id := from; id < to; id++ {
+				s.put(id)
+			}
+		}
+		const first, gap, second = 20 * manager.StartRows, 100_000_000, 10 * manager.StartRows
+		dense(1, first+1)
+		for id := int64(first + 1); id < gap; id += gap / 100 {
+			s.put(id)
+		}
+		dense(gap, gap+second)
+		w.sweeps("orders", s)
+		w.once("a")
+		w.start()
+		chunks := w.sweep(s, time.Second)
+		if len(s.unlooked(chunk.Sweep)) > 0 {
+			t.Errorf("%d rows were not looked at", len(s.unlooked(chunk.Sweep)))
+		}
+		looks, steps := s.count("keys"), len(chunks)-s.count("keys")
+		if looks > 10 || steps < 20 || steps > 40 {
+			t.Errorf("%d chunks were cut by a look at the rows and %d by counting, want 30 by counting, and none of them in vain for long", looks, steps)
+		}
+		for _, c := range chunks {
+			if got := len(s.look(c)); got > manager.MaxRows+1 {
+				t.Errorf("%s has %d rows", c, got)
+			}
+		}
+	})
 }

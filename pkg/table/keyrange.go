@@ -190,29 +190,80 @@ func boundArg(c row.Column, part []byte) (driver.Value, error) {
 	return string(part), nil
 }
 
-// CutKeys bounds the next chunk of a sweep: at most limit source rows above after, nil
-// being open, in the order of the sweep's mode. It returns the text of the last bound and
-// how many rows the chunk has, 0 when nothing is left above. Rows with equal keys are
-// never parted: those that share the last one's, also only for its collation, are of the
-// chunk too and may make it more.
-func (p *Pair) CutKeys(ctx context.Context, after *string, limit int) (last string, rows int, err error) {
+// CutKeys bounds the next chunk of a sweep: at most limit source rows in (after, upTo], nil
+// being open, in the order of the sweep's mode. Rows with equal keys are never parted: those
+// that share the last one's, also only for its collation, are of the chunk too and may make
+// it more.
+func (p *Pair) CutKeys(ctx context.Context, after, upTo *string, limit int) (chunk.Cut, error) {
 	if limit < 1 {
-		return "", 0, fmt.Errorf("%s: cut a chunk of %d rows", p.src.o.Name, limit)
+		return chunk.Cut{}, fmt.Errorf("%s: cut a chunk of %d rows", p.src.o.Name, limit)
 	}
 	pl, err := p.plan(ctx)
 	if err != nil {
-		return "", 0, err
+		return chunk.Cut{}, err
 	}
 	c := chunk.Chunk{Scan: chunk.Sweep, Open: true}
 	if after != nil {
 		c.After = &chunk.Position{ID: *after}
 	}
+	if upTo != nil {
+		c.UpTo.ID, c.Open = *upTo, false
+	}
 	range_, err := pl.sweepRange(row.Source, c)
 	if err != nil {
-		return "", 0, p.src.explain(ctx, "cut keys", err)
+		return chunk.Cut{}, p.src.explain(ctx, "cut keys", err)
 	}
-	last, rows, err = p.cutKeys(ctx, pl, range_, limit)
-	return last, rows, p.failed(pl, err)
+	last, rows, err := p.cutKeys(ctx, pl, range_, limit)
+	if err != nil {
+		return chunk.Cut{}, p.failed(pl, err)
+	}
+	return chunk.Cut{UpTo: last, Rows: rows, Dense: after != nil && pl.dense(*after, last, rows)}, nil
+}
+
+// denseRange is how many values a range has at most for each row of it to be called dense.
+const denseRange = 1.25
+
+// dense reports whether the range of so many source rows has hardly more values than rows.
+func (pl *plan) dense(after, upTo string, rows int) bool {
+	if !pl.sweep.steps {
+		return false
+	}
+	a, ok := integerBound(chunk.Sweep, after)
+	b, ok2 := integerBound(chunk.Sweep, upTo)
+	return ok && ok2 && float64(a.to(b)) <= denseRange*float64(rows)
+}
+
+// StepKeys bounds the next chunk of a sweep without a look at the rows: it returns the text of
+// the key that is greater than after by n, so that there are at most n source rows in between.
+// ok is false where that is not below upTo, and where the key is not one whole number that is
+// unique.
+func (p *Pair) StepKeys(ctx context.Context, after, upTo string, n int) (last string, ok bool, err error) {
+	pl, err := p.plan(ctx)
+	if err != nil || !pl.sweep.steps || n < 1 {
+		return "", false, err
+	}
+	a, ok := integerBound(chunk.Sweep, after)
+	b, ok2 := integerBound(chunk.Sweep, upTo)
+	if !ok || !ok2 || a.to(b) <= uint64(n) {
+		return "", false, nil
+	}
+	at, err := keyOfID(a.plus(uint64(n)))
+	return at.ID, err == nil, err
+}
+
+// LastKey is the text of the source's greatest key, in the order of the sweep's mode; ok is
+// false when there is no row.
+func (p *Pair) LastKey(ctx context.Context) (text string, ok bool, err error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	range_, err := pl.sweepRange(row.Source, chunk.Chunk{Scan: chunk.Sweep, Open: true})
+	if err != nil {
+		return "", false, p.src.explain(ctx, "read the greatest key", err)
+	}
+	text, ok, err = p.boundAt(ctx, pl, range_, " DESC", "LIMIT 1")
+	return text, ok, p.failed(pl, err)
 }
 
 func (p *Pair) cutKeys(ctx context.Context, pl *plan, range_ []condition, limit int) (last string, rows int, err error) {

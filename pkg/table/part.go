@@ -37,8 +37,8 @@ func (pl *plan) parts(c chunk.Chunk) []chunk.Chunk {
 	}
 	after, ok := integerBound(c.Scan, c.After.ID)
 	upTo, ok2 := integerBound(c.Scan, c.UpTo.ID)
-	width := upTo.bits - after.bits // of two's complements it is right for both kinds of numbers
-	if !ok || !ok2 || !after.below(upTo) || width < uint64(n) {
+	width := after.to(upTo)
+	if !ok || !ok2 || width < uint64(n) {
 		return []chunk.Chunk{c}
 	}
 	parts := make([]chunk.Chunk, n)
@@ -50,15 +50,10 @@ func (pl *plan) parts(c chunk.Chunk) []chunk.Chunk {
 		if i == n-1 {
 			break // with the upper bound of the chunk, if that is one
 		}
-		bits := after.bits + width/uint64(n)*uint64(i+1)
-		text := strconv.FormatUint(bits, 10)
-		if after.negative && int64(bits) < 0 {
-			text = strconv.FormatInt(int64(bits), 10)
-		}
-		at := chunk.Position{ID: text}
+		at := chunk.Position{ID: after.plus(width / uint64(n) * uint64(i+1))}
 		if c.Scan == chunk.Sweep {
 			var err error
-			if at, err = keyOfID(text); err != nil {
+			if at, err = keyOfID(at.ID); err != nil {
 				return []chunk.Chunk{c}
 			}
 		}
@@ -84,6 +79,23 @@ func (a integer) below(b integer) bool {
 		return a.negative
 	}
 	return a.bits < b.bits
+}
+
+// to is how much greater b is, 0 when it is not.
+func (a integer) to(b integer) uint64 {
+	if !a.below(b) {
+		return 0
+	}
+	return b.bits - a.bits // of two's complements it is right for both kinds of numbers
+}
+
+// plus is the text of what is greater by d.
+func (a integer) plus(d uint64) string {
+	bits := a.bits + d
+	if a.negative && int64(bits) < 0 {
+		return strconv.FormatInt(int64(bits), 10)
+	}
+	return strconv.FormatUint(bits, 10)
 }
 
 // integerBound reads the bound of a chunk; ok is false if it is no integer.

@@ -75,6 +75,7 @@ func (p *Pair) Ranges(ctx context.Context) (SweepPlan, error) {
 type sweepPlan struct {
 	SweepPlan
 	order   []int // the key's columns as the index has them; nil when it is swept by row
+	steps   bool  // the key is one whole number, of which no two source rows have the same
 	sums    summer
 	buckets *bucketPlan // nil when it cannot be swept by buckets
 }
@@ -90,6 +91,7 @@ func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 		return s
 	}
 	s.Mode, s.order, s.Orphans = SweepByKey, order, true
+	s.steps = len(keys) == 1 && isInteger(keys[0].rule.Source()) && b.src.uniqueOn(b.p.o.Source.By...)
 	s.Why = "sweep: ranges of byColumn " + quoteAll(b.p.o.Source.By)
 	why = unfit(slices.Concat(keys, columns))
 	if !b.src.uniqueOn(b.p.o.Source.By...) && !b.des.uniqueOn(b.p.o.Destination.By...) {

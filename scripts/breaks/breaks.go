@@ -80,7 +80,7 @@ var rows = []brk{
 	},
 	{
 		promise: "G2", what: "a sweep ends with the source's last row", test: "TestG2SweepFindsWhatPollingCannot",
-		edits: []edit{{"pkg/manager/lane.go", "UpTo: upTo, Open: last, ", "UpTo: upTo, "}},
+		edits: []edit{{"pkg/manager/lane.go", "UpTo: upTo, Open: last && k.span.open, ", "UpTo: upTo, "}},
 	},
 	{
 		promise: "G2", what: "open transactions are not waited for", test: "TestG2TransactionCommitsLate/7_s,_seen",
