@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -46,15 +47,39 @@ func (r *Report) fault(err error) {
 	}
 }
 
-// Check tries out a pair: connections, tables, columns, types, indexes, privileges
-// and clocks. It only reads.
+// join adds what another report found.
+func (r *Report) join(o Report) {
+	r.Lines, r.Warnings = append(r.Lines, o.Lines...), append(r.Warnings, o.Warnings...)
+	r.Faults, r.Unreachable = union(r.Faults, o.Faults), union(r.Unreachable, o.Unreachable)
+}
+
+// union is all of a, and what of b is not in it.
+func union(a, b []string) []string {
+	for _, text := range b {
+		if !slices.Contains(a, text) {
+			a = append(a, text)
+		}
+	}
+	return a
+}
+
+// Check is Pair.Check of a pair that is closed after it.
 func Check(ctx context.Context, o PairOptions) Report {
-	var r Report
 	p := NewPair(o)
-	defer func() { r.fault(p.Close()) }()
-	s := &Source{side: p.src, lists: o.Source.Servers.lists(p.src.o)}
-	src, srcErr := checkSide(ctx, &r, p.src)
-	des, desErr := checkSide(ctx, &r, p.des)
+	r := p.Check(ctx)
+	r.fault(p.Close())
+	return r
+}
+
+// Check tries out a pair: connections, tables, columns, types, indexes, privileges
+// and clocks. It only reads. What it learns of a sound pair is known to the pair as after
+// Load, and its connections stay open.
+func (p *Pair) Check(ctx context.Context) Report {
+	var r, rDes Report
+	var src, des *meta
+	var srcErr, desErr error
+	beside(func() { src, srcErr = checkSide(ctx, &r, p.src) }, func() { des, desErr = checkSide(ctx, &rDes, p.des) })
+	r.join(rDes)
 	if srcErr != nil || desErr != nil {
 		return r
 	}
@@ -62,7 +87,7 @@ func Check(ctx context.Context, o PairOptions) Report {
 	if len(r.Faults)+len(r.Unreachable) > 0 {
 		return r
 	}
-	pl, err := p.plan(ctx)
+	pl, err := p.learn(ctx, src, des)
 	if err != nil {
 		r.fault(err)
 		return r
@@ -75,10 +100,28 @@ func Check(ctx context.Context, o PairOptions) Report {
 	}
 	r.Lines = append(r.Lines, sweep.Why)
 	r.sourceIndexes(p.src, src, pl)
-	r.destinationIndexes(p.des, des, o.Destination.By)
-	r.tryOut(ctx, p, s)
-	r.clocks(ctx, p, s)
+	r.destinationIndexes(p.des, des, p.o.Destination.By)
+	rDes = Report{}
+	beside(func() {
+		s := &Source{side: p.src, lists: p.o.Source.Servers.lists(p.src.o)}
+		_, err := s.learn(src)
+		r.fault(err)
+		r.tryOutSource(ctx, s)
+		r.sourceClock(ctx, s)
+	}, func() {
+		rDes.tryOut(ctx, p.des)
+		rDes.destinationClock(ctx, p.des)
+	})
+	r.join(rDes)
 	return r
+}
+
+// beside runs two functions at the same time, and returns when both have.
+func beside(a, b func()) {
+	var wg sync.WaitGroup
+	wg.Go(b)
+	a()
+	wg.Wait()
 }
 
 func checkSide(ctx context.Context, r *Report, s *side) (*meta, error) {
@@ -156,16 +199,19 @@ func (r *Report) destinationIndexes(s *side, m *meta, by []string) {
 	}
 }
 
-// tryOut runs the statements on no rows, so that a faulty condition shows.
-func (r *Report) tryOut(ctx context.Context, p *Pair, s *Source) {
+// tryOut runs a statement on no rows of a side, so that a faulty condition shows.
+func (r *Report) tryOut(ctx context.Context, s *side) {
+	where, _ := s.where([]condition{{text: "1 = 0"}})
+	var n int
+	r.fault(s.get(ctx, &n, "try out the condition", "SELECT COUNT(*) FROM "+quote(s.o.Table)+where))
+}
+
+// tryOutSource is tryOut, with what else is asked of a source.
+func (r *Report) tryOutSource(ctx context.Context, s *Source) {
 	_, _, err := s.Head(ctx)
 	r.fault(err)
-	for _, side := range []*side{p.src, p.des} {
-		where, _ := side.where([]condition{{text: "1 = 0"}})
-		var n int
-		r.fault(side.get(ctx, &n, "try out the condition", "SELECT COUNT(*) FROM "+quote(side.o.Table)+where))
-	}
-	if p.src.o.UpdateColumn == "" {
+	r.tryOut(ctx, s.side)
+	if s.side.o.UpdateColumn == "" {
 		return
 	}
 	now := time.Now()
@@ -174,10 +220,10 @@ func (r *Report) tryOut(ctx context.Context, p *Pair, s *Source) {
 		r.fault(err)
 		return
 	}
-	r.line("%s: the update scan asks for %s between %q and %q for the last minute", p.src.o.Name, quote(p.src.o.UpdateColumn), lo, hi)
+	r.line("%s: the update scan asks for %s between %q and %q for the last minute", s.side.o.Name, quote(s.side.o.UpdateColumn), lo, hi)
 }
 
-func (r *Report) clocks(ctx context.Context, p *Pair, s *Source) {
+func (r *Report) sourceClock(ctx context.Context, s *Source) {
 	before := time.Now()
 	c, err := s.Clock(ctx)
 	if err != nil {
@@ -186,16 +232,19 @@ func (r *Report) clocks(ctx context.Context, p *Pair, s *Source) {
 	}
 	if !c.Visible {
 		r.warn("%s: the account may not see open transactions: late commits are looked for during a fixed time instead; mend it with GRANT PROCESS ON *.* TO '%s'@'…'",
-			p.src.o.Name, strings.ReplaceAll(p.src.o.DSN.User, "'", "''"))
+			s.side.o.Name, strings.ReplaceAll(s.side.o.DSN.User, "'", "''"))
 	}
-	r.clock(p.src, before, c.Now)
-	before = time.Now()
+	r.clock(s.side, before, c.Now)
+}
+
+func (r *Report) destinationClock(ctx context.Context, s *side) {
+	before := time.Now()
 	var micro int64
-	if err := p.des.get(ctx, &micro, "read the server's clock", nowQuery); err != nil {
+	if err := s.get(ctx, &micro, "read the server's clock", nowQuery); err != nil {
 		r.fault(err)
 		return
 	}
-	r.clock(p.des, before, time.UnixMicro(micro))
+	r.clock(s, before, time.UnixMicro(micro))
 }
 
 // clock warns when a server's clock, read between before and now, differs from ours.

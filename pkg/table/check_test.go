@@ -114,3 +114,27 @@ func TestCheckNamesEveryFault(t *testing.T) {
 		t.Error("the report holds the password")
 	}
 }
+
+func TestCheckLeavesAPairThatIsLoaded(t *testing.T) {
+	w := newWorld(t, mariadbtest.New, "name INT", "")
+	p := table.NewPair(w.options)
+	r := p.Check(t.Context())
+	if len(r.Faults)+len(r.Unreachable) > 0 {
+		t.Errorf("faults %q, unreachable %q", r.Faults, r.Unreachable)
+	}
+	if p.Mapping() == nil {
+		t.Error("the metadata of a sound pair would be read again")
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+
+	w.options.Destination.Table = "missing"
+	p = table.NewPair(w.options)
+	if r := p.Check(t.Context()); len(r.Faults) != 1 || p.Mapping() != nil {
+		t.Errorf("faults %q, mapping %v", r.Faults, p.Mapping())
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -73,14 +73,22 @@ func (p *Pair) plan(ctx context.Context) (*plan, error) {
 	if pl := p.known(); pl != nil {
 		return pl, nil
 	}
-	src, err := p.src.load(ctx)
+	var src, des *meta
+	err := together(ctx, func(ctx context.Context) (err error) {
+		src, err = p.src.load(ctx)
+		return err
+	}, func(ctx context.Context) (err error) {
+		des, err = p.des.load(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	des, err := p.des.load(ctx)
-	if err != nil {
-		return nil, err
-	}
+	return p.learn(ctx, src, des)
+}
+
+// learn makes the plan of the metadata of both sides.
+func (p *Pair) learn(ctx context.Context, src, des *meta) (*plan, error) {
 	pl, err := planner{p, src, des}.plan()
 	if err != nil {
 		return nil, err

@@ -51,7 +51,12 @@ func (s *Source) meta(ctx context.Context) (*sourceMeta, error) {
 	if err != nil {
 		return nil, err
 	}
-	made = &sourceMeta{zone: s.side.zone(m)}
+	return s.learn(m)
+}
+
+// learn keeps what of the table's metadata is needed.
+func (s *Source) learn(m *meta) (_ *sourceMeta, err error) {
+	made := &sourceMeta{zone: s.side.zone(m)}
 	if made.id, err = s.side.column(m, s.side.o.IDColumn, "idColumn"); err != nil {
 		return nil, err
 	}
