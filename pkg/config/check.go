@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -175,11 +176,13 @@ func (d *decoder) keyColumns(path string, names Names) {
 	}
 }
 
-var zonePattern = regexp.MustCompile(`^(?i:SYSTEM|[+-](?:0?\d|1[0-4]):[0-5]\d|[A-Z][A-Z0-9_+\-]*(?:/[A-Z0-9_+\-]+)*)$`)
+var zonePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?i:SYSTEM|[+-](?:0?\d|1[0-4]):[0-5]\d|[A-Z][A-Z0-9_+\-]*(?:/[A-Z0-9_+\-]+)*)$`)
+})
 
 // zone checks the form; whether the server knows the name is its own business.
 func (d *decoder) zone(path, name string) {
-	if name == "" || !d.ok(path) || len(name) <= MaxIdentifierRunes && zonePattern.MatchString(name) {
+	if name == "" || !d.ok(path) || len(name) <= MaxIdentifierRunes && zonePattern().MatchString(name) {
 		return
 	}
 	d.fault(path, "no time zone", "write +08:00, a name such as Asia/Shanghai, or SYSTEM")
@@ -219,7 +222,7 @@ func normalURL(text string) (normal, problem string) {
 	case strings.HasPrefix(lower, "http:") && !strings.HasPrefix(lower, "http://"),
 		strings.HasPrefix(lower, "https:") && !strings.HasPrefix(lower, "https://"):
 		return text, "URL has no // after its scheme"
-	case !schemePattern.MatchString(text):
+	case !schemePattern().MatchString(text):
 		text = "http://" + text
 	}
 	u, err := url.Parse(text) // its error quotes the URL, which may hold a token
@@ -241,20 +244,26 @@ func normalURL(text string) (normal, problem string) {
 	return u.String(), ""
 }
 
-var schemePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.\-]*://`)
+var schemePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.\-]*://`)
+})
 
 // ownHeader matches the headers that a delivery sets itself.
-var ownHeader = regexp.MustCompile(`(?i)^(content-type|content-length|transfer-encoding|connection|host|webhook-.*)$`)
+var ownHeader = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^(content-type|content-length|transfer-encoding|connection|host|webhook-.*)$`)
+})
 
 // token is the form of a header's name (RFC 9110, section 5.6.2).
-var token = regexp.MustCompile("^[!#$%&'*+\\-.^_`|~0-9A-Za-z]+$")
+var token = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile("^[!#$%&'*+\\-.^_`|~0-9A-Za-z]+$")
+})
 
 func (d *decoder) header(path, name, value string) {
 	switch {
 	case !d.ok(path):
-	case !token.MatchString(name):
+	case !token().MatchString(name):
 		d.fault(path, "no name of a header", "write letters, digits and hyphens")
-	case ownHeader.MatchString(name):
+	case ownHeader().MatchString(name):
 		d.fault(path, "a header that cupid sets itself", "remove it")
 	case strings.ContainsFunc(value, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }):
 		d.fault(path, "header value with a line break or control character", "remove it")

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -25,9 +24,6 @@ const (
 
 // ErrClosed is returned by Reopen after Close.
 var ErrClosed = errors.New("log file is closed")
-
-// processName is what may stand in a file name.
-var processName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 
 // Options say where and what to log.
 type Options struct {
@@ -75,7 +71,7 @@ func Open(o Options) (*File, error) {
 	if o.Stderr == nil {
 		o.Stderr = os.Stderr
 	}
-	if !processName.MatchString(o.Process) {
+	if !isName(o.Process) {
 		return nil, fmt.Errorf("open log: process name %q is not made of letters and digits", o.Process)
 	}
 	if o.Dir == "" {
@@ -250,4 +246,11 @@ func (f *File) Close() error {
 		return fmt.Errorf("close log file: %w", err)
 	}
 	return nil
+}
+
+// isName reports whether text is made of ASCII letters, digits and "_".
+func isName(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
 }

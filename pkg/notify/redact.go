@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/masixun71/cupid/pkg/secret"
 )
@@ -28,7 +29,9 @@ var publicWords = map[string]bool{"hook": true, "webhook": true, "xoxb": true, "
 const minPart = 8
 
 // urlPattern finds URLs in the texts of others; whatever follows the host may be a token.
-var urlPattern = regexp.MustCompile(`(https?://)(?:[^\s"'/?#@]*@)?([^\s"'/?#]+)[^\s"']*`)
+var urlPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(https?://)(?:[^\s"'/?#@]*@)?([^\s"'/?#]+)[^\s"']*`)
+})
 
 // secretsOf lists what of a notification URL must not be seen: anything that may be a key in one of the services.
 func secretsOf(u *url.URL) []secret.String {
@@ -70,7 +73,7 @@ func secretsOf(u *url.URL) []secret.String {
 
 // clean makes text of others fit for a log: without secrets, on one line, not long.
 func clean(text string, hide []secret.String) string {
-	text = urlPattern.ReplaceAllString(text, "$1$2")
+	text = urlPattern().ReplaceAllString(text, "$1$2")
 	return cut(oneLine(secret.Redact(text, hide...)), maxReasonBytes)
 }
 

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/masixun71/cupid/pkg/secret"
@@ -117,10 +118,14 @@ func dingTalkSign(timestamp string, key secret.String) string {
 }
 
 // serverChan3Key is a key of ServerChan³; the digits name the user's host.
-var serverChan3Key = regexp.MustCompile(`^sctp([0-9]+)t[0-9A-Za-z]+$`)
+var serverChan3Key = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^sctp([0-9]+)t[0-9A-Za-z]+$`)
+})
 
 // serverChanKey keeps a key from changing the path that it is put into.
-var serverChanKey = regexp.MustCompile(`^[0-9A-Za-z_-]+$`)
+var serverChanKey = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9A-Za-z_-]+$`)
+})
 
 const (
 	serverChanTitle = 32 // characters
@@ -136,7 +141,7 @@ func newServerChan(u *url.URL, hide []secret.String) (Sender, error) {
 		return nil, err
 	}
 	key := u.Host
-	if !serverChanKey.MatchString(key) || strings.Trim(u.Path, "/") != "" {
+	if !serverChanKey().MatchString(key) || strings.Trim(u.Path, "/") != "" {
 		return nil, errors.New("want serverchan://<SendKey>")
 	}
 	if err := onlyParameters(u, "perDay"); err != nil {
@@ -149,7 +154,7 @@ func newServerChan(u *url.URL, hide []secret.String) (Sender, error) {
 		}
 	}
 	address := secret.New("https://sctapi.ftqq.com/" + key + ".send")
-	if parts := serverChan3Key.FindStringSubmatch(key); parts != nil {
+	if parts := serverChan3Key().FindStringSubmatch(key); parts != nil {
 		address = secret.New("https://" + parts[1] + ".push.ft07.com/send/" + key + ".send")
 	}
 	return &robot{
