@@ -188,6 +188,33 @@ func (c *Conn) Close() error {
 	return nil
 }
 
+// Detach ends the Conn and leaves the connection itself open, for a Conn to be made of it anew, once all that was sent is in the
+// hands of the kernel. Nobody sends or receives meanwhile. Where bytes were read that nobody has received it is an error; after any
+// error the connection is closed.
+func (c *Conn) Detach(ctx context.Context) error {
+	err := c.Flush(ctx)
+	if n := c.reader.Buffered(); err == nil && n > 0 {
+		err = c.wrap("detach", fmt.Errorf("%d bytes were not received", n))
+	}
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
+	left := false
+	c.closeOnce.Do(func() {
+		left = true
+		c.out.fail(ErrClosed)
+		close(c.closed)
+	})
+	c.writer.Wait()
+	if !left {
+		return c.wrap("detach", c.out.cause())
+	}
+	if err := c.nc.SetDeadline(time.Time{}); err != nil {
+		return errors.Join(c.wrap("detach", err), c.nc.Close())
+	}
+	return nil
+}
+
 // end closes the socket. cause is what senders are told.
 func (c *Conn) end(cause error) {
 	c.closeOnce.Do(func() {

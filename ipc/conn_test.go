@@ -269,3 +269,54 @@ func TestMachineThatStandsStillIsNoStuckPeer(t *testing.T) {
 		}
 	})
 }
+
+// A connection is given back as it was, and a new Conn of it has all that comes.
+func TestDetachLeavesTheConnectionToANewConn(t *testing.T) {
+	a, b := sockets(t)
+	left, right := ipc.NewConn(a, ipc.Options{}), ipc.NewConn(b, ipc.Options{})
+	defer func() { _ = right.Close() }()
+	if err := left.SetReceiveDeadline(time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := left.Send(t.Context(), ipc.Envelope{Type: ipc.TypeAgain}); err != nil {
+		t.Fatal(err)
+	}
+	if err := left.Detach(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := left.Send(t.Context(), ipc.Envelope{Type: "x"}); !errors.Is(err, ipc.ErrClosed) {
+		t.Errorf("send after it: %v, want %v", err, ipc.ErrClosed)
+	}
+	if env, err := right.Receive(); err != nil || env.Type != ipc.TypeAgain {
+		t.Errorf("got %q, %v", env.Type, err)
+	}
+	left = ipc.NewConn(a, ipc.Options{})
+	defer func() { _ = left.Close() }()
+	if err := right.Send(t.Context(), ipc.Envelope{Type: "y"}); err != nil {
+		t.Fatal(err)
+	}
+	if env, err := left.Receive(); err != nil || env.Type != "y" {
+		t.Errorf("got %q, %v", env.Type, err)
+	}
+}
+
+func TestDetachLosesNothing(t *testing.T) {
+	a, b := sockets(t)
+	right := ipc.NewConn(b, ipc.Options{})
+	one, err := ipc.AppendFrame(nil, ipc.Envelope{Type: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Write(append(one, one...)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := right.Receive(); err != nil {
+		t.Fatal(err)
+	}
+	if err := right.Detach(t.Context()); err == nil {
+		t.Error("a frame that nobody has received is lost")
+	}
+	if err := right.Detach(t.Context()); !errors.Is(err, ipc.ErrClosed) {
+		t.Errorf("a connection that has ended: %v, want %v", err, ipc.ErrClosed)
+	}
+}

@@ -26,6 +26,14 @@
 //	  want, done, events, ...            ⇄   chunk, demand, events-ack, ...
 //	                                     ← drain, reopen-logs, status
 //
+// A worker that was welcomed for one task, and has answered, may be given another one:
+//
+//	worker                                master
+//	                                     ← again
+//	  hello {protocol, build, slot, ...} →
+//
+// and so on. Before it reads that hello the master may give the connection to another Conn ([Conn.Detach]).
+//
 // # Promises
 //
 //   - Frames of one lane arrive in the order in which they were handed to Send (the bulk lane) or SendUrgent.

@@ -23,6 +23,7 @@ const (
 	TypeHello       = "hello"        // w→m Hello, the first frame
 	TypeWelcome     = "welcome"      // m→w Welcome, the answer to hello
 	TypeRefuse      = "refuse"       // m→w Refuse, the other answer to hello; then the connection ends
+	TypeAgain       = "again"        // m→w no body: what the welcome was for is done; say hello anew, for another one
 	TypeReady       = "ready"        // w→m no body: set up, and able to work
 	TypeHeartbeat   = "heartbeat"    // w→m Heartbeat
 	TypeDrain       = "drain"        // m→w no body: finish what is in hand, take nothing new, exit 0
