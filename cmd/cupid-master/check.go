@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/masixun71/cupid/ipc"
@@ -52,9 +53,9 @@ func check(ctx context.Context, o options, stdout io.Writer) error {
 }
 
 // preflight is the check at a start and before a reload: what will not mend itself
-// is an error; what may is only told.
-func (s *setup) preflight(ctx context.Context, tell func(pair, text string)) error {
-	r, err := s.checkDatabases(ctx)
+// is an error; what may is only told. check runs it.
+func (s *setup) preflight(ctx context.Context, check func(context.Context) (boot.Report, error), tell func(pair, text string)) error {
+	r, err := check(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,15 +84,17 @@ func (s *setup) preflight(ctx context.Context, tell func(pair, text string)) err
 func (s *setup) checkDatabases(ctx context.Context) (boot.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	var said strings.Builder
+	var said lastWords
 	child, err := process.Start(ctx, process.Command{
 		Binary: s.worker, Title: "cupid: check", Env: []string{ipc.EnvSlot + "=0", ipc.EnvGeneration + "=0"},
-		Output: func(line string) { said.WriteString(line + "\n") },
+		Output: said.add,
 	})
 	if err != nil {
 		return boot.Report{}, &setupError{fmt.Errorf("start the check: %w", err)}
 	}
-	r, err := s.talk(ctx, ipc.NewConn(child.Conn(), ipc.Options{Peer: "check worker"}))
+	conn := ipc.NewConn(child.Conn(), ipc.Options{Peer: "check worker"})
+	r, err := s.talk(ctx, conn, helloTimeout, "cupid: check")
+	_ = conn.Close() // that is the worker's end
 	if err != nil {
 		_ = child.Signal(os.Kill)
 	}
@@ -103,10 +106,28 @@ func (s *setup) checkDatabases(ctx context.Context) (boot.Report, error) {
 		}
 		err = stranger
 	}
-	if err != nil && said.Len() > 0 {
-		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String()))
+	if words := said.all(); err != nil && words != "" {
+		err = fmt.Errorf("%w: %s", err, words)
 	}
 	return r, err
+}
+
+// lastWords are the lines that a worker has written. The last may come after its end.
+type lastWords struct {
+	mu    sync.Mutex // guards lines
+	lines []string
+}
+
+func (w *lastWords) add(line string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(w.lines, line)
+}
+
+func (w *lastWords) all() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.TrimSpace(strings.Join(w.lines, "\n"))
 }
 
 // helloTimeout is how long a check worker may take to say hello: as long as the pool
@@ -120,9 +141,9 @@ func (e *strangerError) Error() string { return "check: wait for hello: " + e.er
 func (e *strangerError) Unwrap() error { return e.err }
 
 // greet waits for the check worker's hello, before it is told anything.
-func greet(conn *ipc.Conn) error {
+func greet(conn *ipc.Conn, patience time.Duration) error {
 	var hello ipc.Hello
-	err := conn.SetReceiveDeadline(time.Now().Add(helloTimeout))
+	err := conn.SetReceiveDeadline(time.Now().Add(patience))
 	if err == nil {
 		var env ipc.Envelope
 		if env, err = conn.Receive(); err == nil {
@@ -141,19 +162,14 @@ func greet(conn *ipc.Conn) error {
 	return nil
 }
 
-// talk welcomes the check worker and waits for its report.
-func (s *setup) talk(ctx context.Context, conn *ipc.Conn) (boot.Report, error) {
+// talk welcomes the check worker and waits for its report. The end of ctx ends conn.
+func (s *setup) talk(ctx context.Context, conn *ipc.Conn, patience time.Duration, title string) (boot.Report, error) {
 	var r boot.Report
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer func() {
-		if stop() {
-			_ = conn.Close()
-		}
-	}()
-	if err := greet(conn); err != nil {
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if err := greet(conn, patience); err != nil {
 		return r, err
 	}
-	env, err := ipc.NewEnvelope(ipc.TypeWelcome, 0, ipc.Welcome{Role: boot.RoleCheck, Title: "cupid: check", Config: s.orders})
+	env, err := ipc.NewEnvelope(ipc.TypeWelcome, 0, ipc.Welcome{Role: boot.RoleCheck, Title: title, Config: s.orders})
 	if err != nil {
 		return r, err
 	}

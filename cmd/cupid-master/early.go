@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"time"
 
+	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/boot"
 	"github.com/masixun71/cupid/pkg/process"
 	"github.com/masixun71/cupid/pkg/router"
 	"github.com/masixun71/cupid/pkg/supervisor"
@@ -15,20 +18,23 @@ import (
 // that is not answered for ten seconds ends by itself.
 const earlyAge = 5 * time.Second
 
-// early has the workers of a run with -once started beside the check of the databases,
-// which takes as long as their start. They say hello and wait: nobody answers, and so
+// early has the workers of a run with -once started before the databases are checked, so
+// that the two take no longer than one. The manager does the check, and goes on with the
+// connections and what it has learnt by it. The others say hello and wait: nobody answers, and so
 // none knows its role or touches anything, before the check is over and the pool has
 // taken them.
 //
-//	start ──▶ take (by the pool, once for each slot) ── too old, or not started ──▶ the pool starts one itself
-//	  └─ the check failed, or nobody took it ──▶ discard
+//	start ──▶ take (by the pool, once for each slot) ── too old, dead, or not started ──▶ the pool starts one itself
+//	  ├─ the manager: check ── it could not ──▶ a process of its own does the check, and the pool starts a manager
+//	  └─ the check found a fault, or nobody took it ──▶ discard
 type early struct {
 	began  time.Time
 	cancel context.CancelFunc
 	starts sync.WaitGroup
 
-	mu       sync.Mutex             // guards children
+	mu       sync.Mutex             // guards children and checked
 	children map[int]*process.Child // by slot; those that are there and not taken
+	checked  time.Time              // when the manager was told to wait for its role, after the check
 	pending  map[int]chan struct{}  // by slot, closed when its start is over; never changed
 }
 
@@ -67,14 +73,62 @@ func (e *early) take(ctx context.Context, order supervisor.Order) *process.Child
 		return nil
 	}
 	e.mu.Lock()
-	child := e.children[order.Slot]
+	child, since := e.children[order.Slot], e.began
 	delete(e.children, order.Slot)
+	if order.Slot == managerSlot && !e.checked.IsZero() {
+		since = e.checked
+	}
 	e.mu.Unlock()
-	if child != nil && time.Since(e.began) > earlyAge {
-		end(child)
+	if child == nil {
 		return nil
 	}
-	return child
+	select {
+	case <-child.Done():
+	default:
+		if time.Since(since) <= earlyAge {
+			return child
+		}
+	}
+	end(child)
+	return nil
+}
+
+// check has the early manager check the databases; where there is none, or it cannot, a
+// process of its own does that, and says why when that cannot either.
+func (e *early) check(ctx context.Context, s *setup) (boot.Report, error) {
+	waiting, cancel := context.WithTimeout(ctx, earlyAge)
+	child := e.take(waiting, supervisor.Order{Slot: managerSlot, Generation: 1})
+	cancel()
+	if child == nil {
+		return s.checkDatabases(ctx)
+	}
+	checking, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	r, err := s.checkFirst(checking, child)
+	if err == nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.children[managerSlot], e.checked = child, time.Now()
+		return r, nil
+	}
+	end(child)
+	if checking.Err() != nil {
+		return r, err
+	}
+	return s.checkDatabases(ctx)
+}
+
+// checkFirst has a worker that was just started check the databases, and then say hello anew.
+func (s *setup) checkFirst(ctx context.Context, child *process.Child) (boot.Report, error) {
+	conn := ipc.NewConn(child.Conn(), ipc.Options{Peer: "early manager"})
+	r, err := s.talk(ctx, conn, earlyAge, "cupid: manager worker")
+	if err == nil {
+		err = conn.Send(ctx, ipc.Envelope{Type: ipc.TypeAgain})
+	}
+	if err == nil {
+		return r, conn.Detach(ctx)
+	}
+	return r, errors.Join(err, conn.Close())
 }
 
 // discard ends the workers that nobody took.

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -133,4 +135,79 @@ func TestOnceThatIsNotGood(t *testing.T) {
 		t.Errorf("the binary is not named: %s", out)
 	}
 	r.once(0, "-dry-run")
+}
+
+// spied is a worker binary that notes in the file what is written for each start of a slot: its
+// process. first is a line of shell for the first start of the manager's slot.
+func (r *rig) spied(first string) (path string, starts func(slot int) []string) {
+	r.t.Helper()
+	path = r.file("spied")
+	script := fmt.Sprintf("#!/bin/sh\necho $$ >>%[1]s/start-$CUPID_SLOT\nif [ $CUPID_SLOT = 0 ] && mkdir %[1]s/began 2>/dev/null; then :; %[2]s\nfi\nexec %[3]s/cupid-worker \"$@\"\n",
+		r.dir, first, bin)
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	return path, func(slot int) []string {
+		text, err := os.ReadFile(r.file("start-" + itoa(slot)))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			r.t.Error(err)
+		}
+		return strings.Fields(string(text))
+	}
+}
+
+// The manager checks the databases before it is one, and no other process does.
+func TestOnceIsCheckedByItsManager(t *testing.T) {
+	t.Parallel()
+	r := newOnceRig(t, 10)
+	path, starts := r.spied("")
+	r.once(0, "-dry-run", "-worker", path)
+	if got := starts(0); len(got) != 1 {
+		t.Errorf("%d processes in the place of the manager, want one", len(got))
+	}
+}
+
+// What keeps the early manager from its check keeps nobody from the run.
+func TestOnceWhoseEarlyManagerFails(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]string{
+		"it ends":         "exit 1",
+		"it says nothing": "exec sleep 600",
+		"it is killed":    "kill -9 $$",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newOnceRig(t, 10)
+			path, starts := r.spied(first)
+			r.once(0, "-dry-run", "-worker", path)
+			if got := starts(0); len(got) != 3 { // it, a check, and a manager
+				t.Errorf("%d processes in the place of the manager, want three", len(got))
+			}
+		})
+	}
+}
+
+func TestOnceWhoseEarlyManagerIsKilledAtTheCheck(t *testing.T) {
+	t.Parallel()
+	r := newOnceRig(t, 10)
+	port, asked := silentServer(t)
+	r.with("dsn", "mysql:dbname=x;host=127.0.0.1;port="+port)
+	r.config["connectTimeoutSecond"] = 300 // longer than anybody waits
+	path, starts := r.spied("")
+	m := r.launch("-once", "-dry-run", "-report", r.file("report"), "-worker", path)
+	receiveWithin(t, "the manager checks", asked)
+	pid, err := strconv.Atoi(starts(0)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sendSignal(t, pid, syscall.SIGKILL)
+	receiveWithin(t, "another process checks", asked)
+	sendSignal(t, m.cmd.Process.Pid, syscall.SIGTERM)
+	if code := m.wait(); code != 2 {
+		t.Errorf("exit code %d, want 2\n%s", code, m.output)
+	}
+	r.noneLeft()
+	if _, err := os.Stat(r.file("report")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a report was written before anything was compared: %v", err)
+	}
 }

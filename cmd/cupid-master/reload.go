@@ -98,7 +98,7 @@ func (m *master) tryReload(ctx context.Context) error {
 	if err := next.makeDirs(); err != nil {
 		return err
 	}
-	if err := next.preflight(ctx, m.warn); err != nil {
+	if err := next.preflight(ctx, next.checkDatabases, m.warn); err != nil {
 		return err
 	}
 	m.swap(next)

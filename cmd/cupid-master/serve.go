@@ -97,13 +97,15 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started ch
 		return err
 	}
 	defer func() { _ = m.logs.Close() }()
+	check := s.checkDatabases
 	if m.once != nil {
 		m.early = startEarly(ctx, m.slots(s.config.WorkerNumber), func(ctx context.Context, order supervisor.Order) (*process.Child, error) {
 			return m.spawn(ctx, s, order)
 		})
 		defer m.early.discard()
+		check = func(ctx context.Context) (boot.Report, error) { return m.early.check(ctx, s) }
 	}
-	if err := s.preflight(ctx, m.warn); err != nil {
+	if err := s.preflight(ctx, check, m.warn); err != nil {
 		return err
 	}
 	if m.once != nil {

@@ -16,24 +16,44 @@ import (
 	"github.com/masixun71/cupid/pkg/webhook"
 )
 
-// check tests the configuration against the databases, reports, and ends. It
-// changes nothing.
-func (w *worker) check(ctx context.Context, joined *ipc.Worker) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+// check tests the configuration against the databases, and reports. It changes
+// nothing. again says that the master has another task; else it has ended the connection, or has
+// said nothing for so long that it never will.
+func (w *worker) check(ctx context.Context, joined *ipc.Worker) (again bool, err error) {
+	checking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go func() { // the master says nothing more: its end ends the check
-		_, err := joined.Conn.Receive()
-		cancel(fmt.Errorf("the master is gone: %w", errOr(err)))
+	heard := make(chan error, 1) // what comes next, or the end, which ends the check
+	go func() {
+		env, err := joined.Conn.Receive()
+		if err == nil && env.Type != ipc.TypeAgain {
+			err = fmt.Errorf("the master sent %q to a check", env.Type)
+		}
+		if err != nil {
+			cancel(fmt.Errorf("the master is gone: %w", err))
+		}
+		heard <- err
 	}()
-	report := checkAll(ctx, w.config)
+	w.tables = &tables{}
+	report := w.checkAll(checking)
 	env, err := ipc.NewEnvelope(boot.TypeReport, 0, report)
+	if err == nil {
+		err = joined.Conn.Send(checking, env)
+	}
+	if err == nil {
+		err = joined.Conn.Flush(checking)
+	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := joined.Conn.Send(ctx, env); err != nil {
-		return err
+	late := time.NewTimer(handshakeTimeout)
+	defer late.Stop()
+	select {
+	case err := <-heard:
+		return err == nil, nil
+	case <-late.C:
+	case <-ctx.Done():
 	}
-	return joined.Conn.Flush(ctx)
+	return false, nil
 }
 
 const (
@@ -45,10 +65,10 @@ const (
 	checkTime = 20 * time.Second
 )
 
-func checkAll(ctx context.Context, c *config.Config) boot.Report {
-	pairs := c.Pairs()
+func (w *worker) checkAll(ctx context.Context) boot.Report {
+	pairs := w.config.Pairs()
 	r := boot.Report{Pairs: make([]boot.PairReport, len(pairs))}
-	slots, servers := make(chan struct{}, checks), &table.Servers{}
+	slots := make(chan struct{}, checks)
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTime, fmt.Errorf("not checked within %s", checkTime))
 	defer cancel()
 	var wg sync.WaitGroup
@@ -57,14 +77,14 @@ func checkAll(ctx context.Context, c *config.Config) boot.Report {
 			select {
 			case slots <- struct{}{}:
 				defer func() { <-slots }()
-				r.Pairs[i] = checkPair(ctx, c, p, servers)
+				r.Pairs[i] = w.checkPair(ctx, p)
 			case <-ctx.Done():
 				r.Pairs[i] = boot.PairReport{Pair: p.Name, Unreachable: []string{context.Cause(ctx).Error() + ", since others do not answer"}}
 			}
 		})
 	}
 	wg.Wait()
-	for i, u := range c.Notify.URLs {
+	for i, u := range w.config.Notify.URLs {
 		if err := notify.Validate(u); err != nil {
 			r.Pairs[0].Faults = append(r.Pairs[0].Faults, fmt.Sprintf("notify.urls[%d]: %v", i, err))
 		}
@@ -72,8 +92,8 @@ func checkAll(ctx context.Context, c *config.Config) boot.Report {
 	return r
 }
 
-func checkPair(ctx context.Context, c *config.Config, p config.Pair, servers *table.Servers) boot.PairReport {
-	found := table.Check(ctx, pairOptions(c, p, 1, servers))
+func (w *worker) checkPair(ctx context.Context, p config.Pair) boot.PairReport {
+	found := w.checkTables(ctx, p)
 	r := boot.PairReport{
 		Pair: p.Name, Lines: found.Lines, Warnings: found.Warnings, Faults: slices.Clone(found.Faults), Unreachable: found.Unreachable,
 	}
@@ -88,4 +108,13 @@ func checkPair(ctx context.Context, c *config.Config, p config.Pair, servers *ta
 	}
 	r.Lines = append(r.Lines, "callbacks go to "+n.URLForLog())
 	return r
+}
+
+// checkTables checks the tables of a pair. A run with -once begins with what is learnt
+// here, in this process.
+func (w *worker) checkTables(ctx context.Context, p config.Pair) table.Report {
+	if !w.orders.Once {
+		return table.Check(ctx, pairOptions(w.config, p, 1, &w.tables.servers))
+	}
+	return w.tables.pair(w.config, p).Check(ctx)
 }

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,6 +65,7 @@ type worker struct {
 	welcome ipc.Welcome
 	orders  boot.Orders
 	config  *config.Config
+	tables  *tables // as a check left them; nil without one
 	session *ipc.Session
 	log     zerolog.Logger
 }
@@ -75,23 +77,58 @@ func work(ctx context.Context) error {
 		return fmt.Errorf("%w (cupid-worker is started by cupid-master and by nobody else)", err)
 	}
 	joining, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
 	joined, err := ipc.Dial(joining, ipc.MasterFD, hello)
+	cancel()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = joined.Conn.Close() }()
-	w := &worker{welcome: joined.Welcome}
-	if err := ipc.Decode(joined.Welcome.Config, &w.orders); err != nil {
-		return fmt.Errorf("read orders: %w", err)
-	}
-	if w.config, err = config.DecodeWire(w.orders.Config); err != nil {
+	w := &worker{}
+	defer func() { _ = w.tables.close() }()
+	if err := w.obey(joined.Welcome); err != nil {
 		return err
 	}
-	_ = process.SetTitle(w.welcome.Title) // only for the eye
 	if w.welcome.Role == boot.RoleCheck {
-		return w.check(ctx, joined)
+		if again, err := w.check(ctx, joined); err != nil || !again {
+			return err
+		}
+		joining, cancel := context.WithTimeout(ctx, handshakeTimeout)
+		next, err := ipc.Join(joining, joined.Conn, hello)
+		cancel()
+		if err != nil {
+			return err
+		}
+		joined = next
+		if err := w.obey(joined.Welcome); err != nil {
+			return err
+		}
 	}
+	return w.serve(ctx, joined)
+}
+
+// obey takes what the master says that this worker is. What was learnt under other orders
+// is forgotten.
+func (w *worker) obey(welcome ipc.Welcome) error {
+	if w.config == nil || !bytes.Equal(w.welcome.Config, welcome.Config) {
+		if err := w.tables.close(); err != nil {
+			return err
+		}
+		w.tables, w.orders = nil, boot.Orders{}
+		if err := ipc.Decode(welcome.Config, &w.orders); err != nil {
+			return fmt.Errorf("read orders: %w", err)
+		}
+		var err error
+		if w.config, err = config.DecodeWire(w.orders.Config); err != nil {
+			return err
+		}
+	}
+	w.welcome = welcome
+	_ = process.SetTitle(w.welcome.Title) // only for the eye
+	return nil
+}
+
+// serve works in a slot of the pool.
+func (w *worker) serve(ctx context.Context, joined *ipc.Worker) error {
 	file, err := logfile.Open(logfile.Options{
 		Dir: w.config.LogDir, Process: w.processName(), KeepDay: w.config.LogKeepDay, Level: w.config.LogLevel,
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -44,14 +43,17 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 		return nil, nil, err
 	}
 	tell := alerts{w.session}
-	owned, servers := configured{}, &table.Servers{}
+	if w.tables == nil {
+		w.tables = &tables{}
+	}
+	owned := configured{}
 	var pairs []manager.Pair
 	var open closers
 	for _, p := range w.config.Pairs() {
 		owned[p.Name] = true
-		both := table.NewPair(pairOptions(w.config, p, sweepConns, servers))
-		src := scanned{table.NewSource(sourceOptions(w.config, p, managerConns, servers)), both, both.Gauge()}
-		open = append(open, src.Close, both.Close)
+		both := w.tables.pair(w.config, p)
+		src := scanned{table.NewSource(sourceOptions(w.config, p, managerConns, &w.tables.servers)), both, both.Gauge()}
+		open = append(open, src.Close)
 		pairs = append(pairs, managed(p, src))
 	}
 	m, err := manager.New(manager.Config{
@@ -70,7 +72,7 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 	}
 	w.session.Status = func() any { return m.Status() }
 	w.handleManager(m)
-	return w.untilDrained(m.Run), open.close, nil
+	return w.untilDrained(m.Run), append(open, w.tables.close).close, nil
 }
 
 // managed is a pair of the configuration in the words of pkg/manager.
@@ -255,8 +257,10 @@ func (c cursors) Load() (manager.State, error) {
 // Save replaces the file.
 func (c cursors) Save(s manager.State) error { return c.file.Save(s) }
 
-// digits is what the original's cursor file holds.
-var digits = regexp.MustCompile(`^[0-9]{1,20}$`)
+// isID reports whether text is what the original's cursor file holds.
+func isID(text string) bool {
+	return len(text) >= 1 && len(text) <= 20 && strings.Trim(text, "0123456789") == ""
+}
 
 // startID is where insert scans without a cursor begin: the original's cursor
 // file, where there is one, else what the command line says.
@@ -273,7 +277,7 @@ func (w *worker) startID() (string, error) {
 	if id == "" {
 		return w.orders.StartID, nil
 	}
-	if !digits.MatchString(id) {
+	if !isID(id) {
 		return "", fmt.Errorf("take over the original's cursor: %s holds %.40q, which is no id: correct or remove the file", path, id)
 	}
 	w.log.Info().Str("file", path).Str("id", id).Msg("the original's cursor is where insert scans without a cursor of their own begin")
