@@ -15,6 +15,9 @@ import (
 
 	master "github.com/masixun71/cupid/cmd/cupid-master"
 	"github.com/masixun71/cupid/ipc"
+	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/cache"
+	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/process"
 	"github.com/masixun71/cupid/pkg/supervisor"
 )
@@ -209,5 +212,23 @@ func TestOnceWhoseEarlyManagerIsKilledAtTheCheck(t *testing.T) {
 	r.noneLeft()
 	if _, err := os.Stat(r.file("report")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a report was written before anything was compared: %v", err)
+	}
+}
+
+// Whoever looks at the file of chunks in hand after a run that has ended finds none.
+func TestNoChunkIsInHandAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	r := newOnceRig(t, 10)
+	dir := r.file("cache/dry-run")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := cache.New[[]chunk.Chunk](boot.TaskFile(dir, 2))
+	if err := file.Save([]chunk.Chunk{{ID: "of a worker that was killed"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.once(0, "-dry-run")
+	if left, err := file.Load(); err != nil || len(left) > 0 {
+		t.Errorf("in hand are %v, %v", left, err)
 	}
 }

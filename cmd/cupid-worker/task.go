@@ -124,6 +124,7 @@ type hand struct {
 	kick chan struct{} // one: something is to be written
 
 	closing, ended chan struct{}
+	held           bool // the file may name chunks; belongs to write
 
 	mu     sync.Mutex // guards chunks
 	chunks []chunk.Chunk
@@ -134,8 +135,10 @@ func newHand(path string, log zerolog.Logger) *hand {
 	switch left, err := h.file.Load(); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
+		h.held = true
 		log.Warn().Err(err).Msg("cache file of the worker before could not be read")
 	case len(left) > 0:
+		h.held = true
 		log.Warn().Any("chunks", left).Msg("the worker before died with these chunks in hand; the master gives them out again")
 	}
 	go h.write()
@@ -169,9 +172,15 @@ func (h *hand) write() {
 		h.mu.Lock()
 		chunks := h.chunks
 		h.mu.Unlock()
+		if len(chunks) == 0 && !h.held {
+			continue // a file that says nothing, or none at all, says the same
+		}
+		h.held = true // a write that fails may have taken place
 		if err := h.file.Save(chunks); err != nil {
 			h.log.Warn().Err(err).Msg("chunks in hand could not be written down")
+			continue
 		}
+		h.held = len(chunks) > 0
 	}
 }
 
