@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/masixun71/cupid/pkg/manager"
 	"github.com/masixun71/cupid/pkg/process"
 	"github.com/masixun71/cupid/pkg/supervisor"
 )
@@ -19,6 +20,7 @@ type (
 var (
 	PlainLine = plainLine
 	BarLine   = barLine
+	Total     = total
 	Split     = split
 )
 
@@ -26,6 +28,13 @@ var (
 func NewPair(p Pair, began, ended time.Time) Pair {
 	p.began, p.ended = began, ended
 	return p
+}
+
+// Hear is pairs after news of one.
+func Hear(pairs []Pair, now time.Time, news manager.SweepProgress) []Pair {
+	r := &once{pairs: pairs, over: true}
+	r.hear([]manager.SweepProgress{news}, now)
+	return r.pairs
 }
 
 // NewTerminal is a display on a terminal.

@@ -44,9 +44,10 @@ type once struct {
 	over   bool       // swept is closed
 	calls  *delivery
 
-	// How each pair is compared and what it waits for, as far as it was told. They
-	// belong to who shows the progress.
+	// How each pair is compared, what it waits for and whether it resolves buckets, as far
+	// as it was told. They belong to who shows the progress.
 	how, waiting map[string]string
+	resolves     map[string]bool
 }
 
 // newOnce makes the run. What a person should see goes to stderr, and the summary
@@ -55,7 +56,7 @@ func newOnce(o options, stdout, stderr io.Writer, end context.CancelCauseFunc) *
 	now := time.Now()
 	r := &once{
 		options: o, began: now, stdout: stdout, display: newDisplay(stderr, now, os.Getenv), end: end,
-		swept: make(chan struct{}), how: map[string]string{}, waiting: map[string]string{},
+		swept: make(chan struct{}), how: map[string]string{}, waiting: map[string]string{}, resolves: map[string]bool{},
 	}
 	if o.report == standardOutput || o.sql == standardOutput {
 		r.stdout = stderr
@@ -137,6 +138,9 @@ func (r *once) hear(news []manager.SweepProgress, now time.Time) {
 				p.base = n.Rows
 			}
 		}
+		if n.Resolving > 0 && p.Resolving == 0 {
+			p.turned, p.again = now, n.Again
+		}
 		p.SweepProgress = n
 		p.base = min(p.base, n.Rows)
 		if n.Done && p.ended.IsZero() {
@@ -194,6 +198,10 @@ func (r *once) show(now time.Time) {
 			r.say(p.Pair, "waits: "+p.Waiting)
 		}
 		r.waiting[p.Pair] = p.Waiting
+		if p.Resolving > 0 && !r.resolves[p.Pair] {
+			r.resolves[p.Pair] = true
+			r.say(p.Pair, resolving(p.Resolving)+" for the rows of these")
+		}
 	}
 	r.display.show(pairs, now)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/manager"
 )
 
@@ -30,6 +31,10 @@ type pairRun struct {
 	began time.Time // zero until its first chunk
 	ended time.Time // zero until it is done
 	base  int64     // rows that an earlier run had done
+	// turned is when it began to go over the tables again, and again how many rows it
+	// had then passed for the second time.
+	turned time.Time
+	again  int64
 
 	orphans bool // they are looked for
 }
@@ -48,43 +53,62 @@ func (p pairRun) took(now time.Time) time.Duration {
 	return now.Sub(p.began)
 }
 
-// rate is the rows a second of this run, 0 while it is unknown.
+// passed is how many rows were gone over, and of how many: for the first time, or, while
+// buckets are resolved, for the second.
+func (p pairRun) passed() (rows, of int64) {
+	if p.Resolving > 0 {
+		return p.Again, p.Rows
+	}
+	return p.Rows, p.EstimatedRows
+}
+
+// rate is the rows a second that are gone over in this run, 0 while it is unknown.
 func (p pairRun) rate(now time.Time) float64 {
-	took := p.took(now).Seconds()
+	rows, took := p.Rows-p.base, p.took(now)
+	switch {
+	case p.Resolving > 0 && p.turned.IsZero(): // nobody saw it begin
+		rows += p.Again
+	case p.Resolving > 0:
+		rows, took = p.Again-p.again, now.Sub(p.turned)
+	}
 	if took <= 0 {
 		return 0
 	}
-	return float64(p.Rows-p.base) / took
+	return float64(rows) / took.Seconds()
 }
 
 // share is the part that is done, from 0 to 1; -1 while it is unknown. A pair whose
 // estimate was too low stays just under the whole until it is done.
 func (p pairRun) share() float64 {
+	rows, of := p.passed()
 	switch {
 	case p.Done:
 		return 1
-	case p.EstimatedRows <= 0:
+	case of <= 0:
 		return -1
 	}
-	return min(float64(p.Rows)/float64(p.EstimatedRows), 0.99)
+	return min(float64(rows)/float64(of), 0.99)
 }
 
 // left is how long the rest will take at this rate; -1 while it is unknown.
 func (p pairRun) left(now time.Time) time.Duration {
 	rate := p.rate(now)
+	rows, of := p.passed()
 	switch {
 	case p.Done:
 		return 0
-	case rate <= 0 || p.EstimatedRows <= 0:
+	case rate <= 0 || of <= 0:
 		return -1
 	}
-	rest := max(float64(p.EstimatedRows-p.Rows), 0) / rate
+	rest := max(float64(of-rows), 0) / rate
 	return time.Duration(min(rest, 1e9) * float64(time.Second))
 }
 
-// total adds the pairs up.
+// total adds the pairs up. Until all are done, rows that are gone over again are rows like
+// others in it.
 func total(pairs []pairRun) pairRun {
 	sum := pairRun{SweepProgress: manager.SweepProgress{Pair: "total", Done: true}}
+	var passed, again, before int64 // rows that were, are to be, and had been gone over again
 	for _, p := range pairs {
 		sum.Rows += p.Rows
 		sum.EstimatedRows += max(p.EstimatedRows, p.Rows)
@@ -92,6 +116,10 @@ func total(pairs []pairRun) pairRun {
 		sum.Different += p.Different
 		sum.Orphans += p.Orphans
 		sum.base += p.base
+		passed, before = passed+p.Again, before+p.again
+		if again += p.Again; p.Resolving > 0 {
+			again += max(p.Rows-p.Again, 0)
+		}
 		sum.orphans = sum.orphans || p.orphans
 		sum.Done = sum.Done && p.Done
 		if !p.began.IsZero() && (sum.began.IsZero() || p.began.Before(sum.began)) {
@@ -103,6 +131,7 @@ func total(pairs []pairRun) pairRun {
 	}
 	if !sum.Done {
 		sum.ended = time.Time{}
+		sum.Rows, sum.EstimatedRows, sum.base = sum.Rows+passed, sum.EstimatedRows+again, sum.base+before
 	}
 	return sum
 }
@@ -180,15 +209,19 @@ func (d *display) say(format string, args ...any) {
 // plainLine is a pair's progress where lines are kept.
 func plainLine(p pairRun, now time.Time) string {
 	text := p.Pair + ": "
+	if p.Resolving > 0 {
+		text += resolving(p.Resolving) + ": "
+	}
+	rows, of := p.passed()
 	switch share := p.share(); {
 	case p.Done && p.Error != "":
 		return text + "failed: " + p.Error
 	case p.Done:
 		text += fmt.Sprintf("done, %d rows", p.Rows)
 	case share < 0:
-		text += fmt.Sprintf("%d rows", p.Rows)
+		text += fmt.Sprintf("%d rows", rows)
 	default:
-		text += fmt.Sprintf("%.0f%%, %d of about %d rows", share*100, p.Rows, max(p.EstimatedRows, p.Rows))
+		text += fmt.Sprintf("%.0f%%, %d of about %d rows", share*100, rows, max(of, rows))
 	}
 	text += fmt.Sprintf(", %.0f rows/s", p.rate(now))
 	if left := p.left(now); left > 0 {
@@ -198,6 +231,11 @@ func plainLine(p pairRun, now time.Time) string {
 		text += fmt.Sprintf(", %d differ", n)
 	}
 	return text
+}
+
+// resolving says what a sweep by buckets does in its second part.
+func resolving(differ int) string {
+	return fmt.Sprintf("%d of %d buckets differ, the tables are gone over again", differ, chunk.Buckets)
 }
 
 // barLine is a pair's progress on a terminal.
@@ -212,8 +250,13 @@ func barLine(p pairRun, now time.Time, color bool) string {
 	if share >= 0 {
 		percent = fmt.Sprintf("%3d%%", int(share*100))
 	}
-	text := fmt.Sprintf("%s [%s%s%s%s] %s %6s rows %6s/s", fitName(p.Pair), green, strings.Repeat("#", full), plain,
-		strings.Repeat(".", barWidth-full), percent, short(p.Rows), short(int64(p.rate(now))))
+	rows, _ := p.passed()
+	count := fmt.Sprintf("%6s rows", short(rows))
+	if p.Resolving > 0 {
+		count = fmt.Sprintf("%5s again", short(rows))
+	}
+	text := fmt.Sprintf("%s [%s%s%s%s] %s %s %6s/s", fitName(p.Pair), green, strings.Repeat("#", full), plain,
+		strings.Repeat(".", barWidth-full), percent, count, short(int64(p.rate(now))))
 	switch left := p.left(now); {
 	case p.Done && p.Error != "":
 		return text + "  " + red + "failed" + plain

@@ -47,6 +47,12 @@ func TestProgressLines(t *testing.T) {
 			"a: 3000 rows, 1000 rows/s",
 			"a                [............]   ?%   3000 rows   1000/s           ",
 		},
+		"resolving": {
+			manager.SweepProgress{Pair: "a", Rows: 1_000_000, EstimatedRows: 900_000, Resolving: 12, Again: 250_000, Different: 3},
+			10 * time.Second,
+			"a: 12 of 65536 buckets differ, the tables are gone over again: 25%, 250000 of about 1000000 rows, 125000 rows/s, 0:06 left, 3 differ",
+			"a                [###.........]  25%  250k again   125k/s  0:06 left  3 differ",
+		},
 		"done": {
 			manager.SweepProgress{Pair: "very.long.name.of.a.pair", Rows: 12_345_678, EstimatedRows: 1, Done: true},
 			2 * time.Second,
@@ -75,6 +81,36 @@ func TestProgressLines(t *testing.T) {
 		if coloured := master.BarLine(p, now, true); !strings.Contains(coloured, "\x1b[32m") || strings.Contains(got, "\x1b") {
 			t.Errorf("%s: colours are %q and %q", name, coloured, got)
 		}
+	}
+}
+
+// The rate of the second part is its own as far as its begin was seen, and what was gone
+// over again is in no total once all is done.
+func TestProgressOfTheSecondPart(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	both := master.Pair{SweepProgress: manager.SweepProgress{Pair: "b", Rows: 1000, EstimatedRows: 1000}}
+	first := master.Pair{SweepProgress: manager.SweepProgress{Pair: "a", Rows: 100, EstimatedRows: 500}}
+	resolving := []master.Pair{master.NewPair(first, now.Add(-2*time.Second), time.Time{}), master.NewPair(both, now.Add(-4*time.Second), time.Time{})}
+	both.Resolving, both.Again = 1, 500
+	seen := master.Hear(resolving, now.Add(-time.Second), both.SweepProgress)
+	both.Again = 900
+	seen = master.Hear(seen, now, both.SweepProgress)
+	want := "b: 1 of 65536 buckets differ, the tables are gone over again: 90%, 900 of about 1000 rows, 400 rows/s, 0:01 left"
+	if got := master.PlainLine(seen[1], now); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	want = "total: 80%, 2000 of about 2500 rows, 375 rows/s, 0:02 left"
+	if got := master.PlainLine(master.Total(seen), now); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for i := range seen {
+		seen[i].Done, seen[i].Resolving = true, 0
+		seen[i] = master.NewPair(seen[i], now.Add(-2*time.Second), now)
+	}
+	want = "total: done, 1100 rows, 550 rows/s"
+	if got := master.PlainLine(master.Total(seen), now); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -167,7 +167,8 @@ func (r *once) summary(result error, now time.Time) summary {
 
 func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 
-// table is the summary for a person.
+// table is the summary for a person. What a run that was stopped has gone over again is
+// not in it.
 func (r *once) table(out io.Writer, now time.Time) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "PAIR\tROWS\tMISSING\tDIFFERENT\tORPHANS\tTIME\tROWS/S\tVERDICT")
@@ -179,8 +180,9 @@ func (r *once) table(out io.Writer, now time.Time) {
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%.1fs\t%.0f\t%s\n",
 			p.Pair, p.Rows, p.Missing, p.Different, orphans, p.took(now).Seconds(), p.rate(now), verdict)
 	}
-	for _, p := range r.pairs {
-		line(p, p.verdict())
+	for i := range r.pairs {
+		r.pairs[i].Resolving, r.pairs[i].Again, r.pairs[i].again = 0, 0, 0
+		line(r.pairs[i], r.pairs[i].verdict())
 	}
 	if len(r.pairs) > 1 {
 		line(total(r.pairs), "")

@@ -45,6 +45,7 @@ type gathered struct {
 	keeper Sums
 	sums   chunk.Sums
 	differ string    // the buckets that are resolved; empty for all
+	count  int       // how many differ, once they are resolved
 	kept   time.Time // when the sums were written last
 	unkept bool      // it was said that they could not be
 }
@@ -142,7 +143,8 @@ func (s *sweepScan) addedUp() bool {
 // such that no more of them are read than in any other chunk.
 func (s *sweepScan) resolve() {
 	differ := s.sums.Differ()
-	n := max(differ.Len(), 1)
+	s.count = differ.Len()
+	n := max(s.count, 1)
 	if s.differ = differ.String(); n > chunk.Buckets/2 {
 		s.differ, n = "", chunk.Buckets // to ask for each row's bucket would gain little
 	}

@@ -91,6 +91,44 @@ func TestBucketsAreAddedUpAndThenResolved(t *testing.T) {
 	})
 }
 
+// The second part of a pass is told apart from the first.
+func TestProgressOfBucketsIsToldOfBothParts(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		s := newBuckets(6)
+		w.sweeps("orders", s)
+		w.once("a run")
+		w.start()
+		const rows = 6*manager.StartBucketRows + 1
+		want := func(when string, counted int64, differ int, again int64, done bool) {
+			t.Helper()
+			pass(t, time.Second)
+			told, _ := w.lastTold()
+			if p := told[0]; p.Rows != counted || p.Resolving != differ || p.Again != again || p.Done != done {
+				t.Errorf("%s: told %+v, want %d rows, %d buckets, %d rows again", when, p, counted, differ, again)
+			}
+		}
+		w.summed(s, w.take(), map[uint16]uint32{7: 5, 65535: 1})
+		want("one chunk is added up", manager.StartBucketRows, 0, 0, false)
+		for range 6 {
+			w.summed(s, w.take(), nil)
+		}
+		want("all are added up", rows, 2, 0, false)
+		first := w.take()
+		w.m.Done(chunk.Result{Chunk: first.ID, Pair: first.Pair, Missing: 1})
+		if first.Open {
+			t.Fatalf("%s is all of the table, want a part of it", first)
+		}
+		want("one chunk is resolved", rows, 2, int64(first.Rows), false)
+		w.saved()
+		w.crash()
+		w.start()
+		want("after a crash", rows, 2, int64(first.Rows), false)
+		w.resolve(w.take())
+		want("all are resolved", rows, 0, rows, true)
+	})
+}
+
 func TestEqualBucketsAreNotResolved(t *testing.T) {
 	inBubble(t, func(w *world) {
 		t := w.t

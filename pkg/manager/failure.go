@@ -33,7 +33,7 @@ func (l *lane) finish(r chunk.Result) {
 	}
 	if r.Error == "" {
 		l.window = min(l.window+1, maxOpen)
-		p.out.found.add(r)
+		p.out.found.add(p.chunk, r)
 		if l.sweep != nil {
 			l.sweep.measure(p.chunk, r)
 		}

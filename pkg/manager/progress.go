@@ -17,6 +17,11 @@ type SweepProgress struct {
 	// the last pass counted them; 0 when unknown. It may be wrong by half, and less than Rows.
 	EstimatedRows int64 `json:"estimatedRows"`
 	Chunks        int64 `json:"chunks"`
+	// Resolving is how many buckets differ, of chunk.Buckets, while a sweep by buckets
+	// compares their rows, for which it goes over both tables again; else 0. Again is how
+	// many rows that has passed.
+	Resolving int   `json:"resolvingBuckets,omitempty"`
+	Again     int64 `json:"rowsAgain,omitempty"`
 	// Missing, Different and Orphans count what was found, by kind.
 	Missing   int64 `json:"missing"`
 	Different int64 `json:"different"`

@@ -84,11 +84,17 @@ type Found struct {
 	Orphans   int64 `json:"orphans"`
 	// SetAside counts rows that killed the workers which compared them.
 	SetAside int64 `json:"setAside,omitempty"`
+	// Again counts the rows that a sweep by buckets has gone over once more, to resolve
+	// the buckets that differ: those of the side that has more of them.
+	Again int64 `json:"again,omitempty"`
 }
 
 // add counts what a task worker found in a chunk.
-func (f *Found) add(r chunk.Result) {
+func (f *Found) add(c chunk.Chunk, r chunk.Result) {
 	f.Chunks++
+	if c.Stage == chunk.Resolve {
+		f.Again += int64(c.Rows)
+	}
 	f.Rows += int64(r.Rows)
 	f.Missing += int64(r.Missing)
 	f.Different += int64(r.Different)
@@ -103,6 +109,7 @@ func (f *Found) join(o Found) {
 	f.Different += o.Different
 	f.Orphans += o.Orphans
 	f.SetAside += o.SetAside
+	f.Again += o.Again
 }
 
 // Late is a span that transactions which were open when it was looked at may

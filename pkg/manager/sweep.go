@@ -356,7 +356,7 @@ func (s *sweepScan) giveUp(why string) {
 	s.over = true
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.shown.Done, s.shown.Error, s.shown.Waiting = true, why, ""
+	s.shown.Done, s.shown.Error, s.shown.Waiting, s.shown.Resolving = true, why, "", 0
 }
 
 // show tells others how far the pass is: what it has passed, and what is done ahead of that.
@@ -370,6 +370,7 @@ func (s *sweepScan) show() {
 	p := SweepProgress{
 		Pair: s.lane.pair, Rows: f.Rows, EstimatedRows: s.expected, Chunks: f.Chunks, Missing: f.Missing, Different: f.Different,
 		Orphans: f.Orphans, Waiting: s.waiting, How: s.plan.How, Done: s.complete(),
+		Resolving: s.count, Again: f.Again,
 	}
 	if p.Done && f.SetAside > 0 {
 		p.Error = fmt.Sprintf("%d rows kill every worker that compares them and were set aside", f.SetAside)
