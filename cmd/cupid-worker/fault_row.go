@@ -27,6 +27,13 @@ func (p *pair) ReadBoth(ctx context.Context, c chunk.Chunk, groups chunk.Groups)
 	return src, des, err
 }
 
+// ReadBuckets reads the rows of buckets on both sides.
+func (p *pair) ReadBuckets(ctx context.Context, c chunk.Chunk) (src, des *row.Batch, err error) {
+	src, des, err = p.Pair.ReadBuckets(ctx, c)
+	crash(p, src)
+	return src, des, err
+}
+
 func crash(p *pair, b *row.Batch) {
 	if b == nil {
 		return

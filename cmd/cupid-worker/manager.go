@@ -181,6 +181,12 @@ func (s scanned) CutBuckets(ctx context.Context, after, upTo *string, limit int)
 	return last, rows, definite(err)
 }
 
+// IDBetween is the id of a source row between two bounds of a sweep by buckets.
+func (s scanned) IDBetween(ctx context.Context, after *string, upTo string) (string, error) {
+	id, err := s.both.IDBetween(ctx, after, upTo)
+	return id, definite(err)
+}
+
 // CutKeys bounds a chunk of a sweep by key.
 func (s scanned) CutKeys(ctx context.Context, after, upTo *string, limit int) (chunk.Cut, error) {
 	c, err := s.both.CutKeys(ctx, after, upTo, limit)

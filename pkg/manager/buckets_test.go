@@ -399,9 +399,71 @@ func TestG6BucketChunkThatKillsIsHalved(t *testing.T) {
 			parts[p.UpTo.ID] = p
 			w.summed(s, p, map[uint16]uint32{8: 1})
 		}
-		if half, ok := parts["10000"]; !ok || half.Stage != chunk.AddUp || *parts[c.UpTo.ID].After != half.UpTo {
+		if half, ok := parts["at 10000"]; !ok || half.Stage != chunk.AddUp || *parts[c.UpTo.ID].After != half.UpTo {
 			t.Errorf("parts %v, want the halves of %s", parts, c)
 		}
 		wantDiffer(t, w.take(), 8)
+	})
+}
+
+// A row that kills whoever compares the rows of buckets is named by its id, as the other
+// scans name it: the bounds of its chunk are places that mean nothing to them, nor to people.
+func TestG6RowThatKillsASweepByBucketsIsSetAsideByItsID(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		s := newSource()
+		s.buckets = "sums"
+		s.add(100)
+		w.sweeps("orders", s).SweepInterval = time.Minute
+		w.start()
+		w.summed(s, w.take(), map[uint16]uint32{7: 1})
+		poison := map[int64]bool{37: true}
+		fleet(w, s, poison, 50*time.Second)
+		aside := w.saved().SetAside
+		if len(aside) != 1 || aside[0].Row() != "37" || aside[0].Chunk.UpTo.ID != "at 37" {
+			t.Fatalf("set aside %+v, want row 37", aside)
+		}
+		s.add(1)
+		w.stop()
+		w.config.Pairs[0].Insert, w.config.Pairs[0].InsertInterval = true, time.Second
+		w.start()
+		if deaths := fleet(w, s, poison, 2*time.Minute); deaths > 0 {
+			t.Errorf("%d workers died of a row that is set aside", deaths)
+		}
+		same(t, s.unlooked(chunk.Insert), []int64{37})
+		w.m.Retry(manager.GiveBack{Pair: "orders", Row: "37"})
+		c := w.take()
+		for c.Scan != chunk.Sweep {
+			s.look(c)
+			w.done(c)
+			c = w.take()
+		}
+		if c.Stage != chunk.Resolve || c.Differ != "" || c.UpTo.ID != "at 37" || len(c.Skip) > 0 {
+			t.Errorf("gave back %+v, want row 37 to be compared", c)
+		}
+	})
+}
+
+// What has no source row has no name by which it could be left out.
+func TestBucketChunkWithoutASourceRowIsSetAside(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		s := newBuckets(1)
+		w.fast(s)
+		w.start()
+		all := map[uint16]uint32{}
+		for b := range chunk.Buckets {
+			all[uint16(b)] = 1
+		}
+		w.summed(s, w.take(), all)
+		w.summed(s, w.take(), nil)
+		c := w.take()
+		s.remove(numbers(1, manager.MaxRows)...)
+		c.Crashes = manager.CrashesSetAside
+		w.m.Crashed(c)
+		w.take()
+		if aside := w.saved().SetAside; c.Open || len(aside) != 1 || aside[0].Row() != "…" {
+			t.Errorf("set aside %+v of %s, want one without a row", aside, c)
+		}
 	})
 }

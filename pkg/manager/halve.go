@@ -27,7 +27,9 @@ func (l *lane) halve(ctx context.Context, p *piece) error {
 	}
 	switch {
 	case single:
-		l.setAside(c)
+		if err := l.setAside(ctx, c); err != nil {
+			return err
+		}
 		p.out.found.SetAside++
 	case rows == 0:
 		l.log.Warn().Stringer("chunk", c).Msg("chunk has killed its workers, and its rows are gone")
@@ -66,15 +68,42 @@ func (l *lane) bisect(ctx context.Context, c chunk.Chunk) (mid chunk.Position, r
 	}
 }
 
-func (l *lane) setAside(c chunk.Chunk) {
+// setAside sets the one row of a chunk aside. On an error nothing has changed.
+func (l *lane) setAside(ctx context.Context, c chunk.Chunk) error {
 	c.Skip, c.Differ = nil, "" // which are long
-	l.ledger.setAside(SetAside{Chunk: c, ByKey: l.byKey(), At: time.Now().UTC()})
-	l.log.Error().Stringer("chunk", c).Msg("this row kills every worker that compares it; it is set aside and the scan goes on")
-	row := "the row " + c.UpTo.String()
-	if c.Open {
+	s := SetAside{ByKey: l.byKey(), At: time.Now().UTC()}
+	if c.Stage != chunk.Compare {
+		if !c.Open {
+			var err error
+			if s.ID, err = l.idOf(ctx, c); err != nil {
+				return err
+			}
+		}
+		c.Stage = chunk.Resolve // when it is given back it is compared
+	}
+	s.Chunk = c
+	l.ledger.setAside(s)
+	l.log.Error().Stringer("chunk", c).Str("row", s.Row()).Msg("this row kills every worker that compares it; it is set aside and the scan goes on")
+	row := "the row " + s.Row()
+	switch {
+	case c.Scan == chunk.Update:
+		row = "the row " + c.UpTo.String()
+	case s.Row() == noRow && c.Stage == chunk.Compare:
 		row = "what the destination has above the source's last row"
+	case s.Row() == noRow:
+		row = "a row of the destination alone"
 	}
 	l.alerts.Alert("row set aside", fmt.Sprintf("%s: %s kills every worker that compares it; it is set aside, and compared again after cupid-master retry", c.Pair, row))
+	return nil
+}
+
+// idOf is the id of the source row between the places of a chunk, empty for none.
+func (l *lane) idOf(ctx context.Context, c chunk.Chunk) (string, error) {
+	var after *string
+	if c.After != nil {
+		after = &c.After.ID
+	}
+	return l.source.IDBetween(ctx, after, c.UpTo.ID)
 }
 
 // byKey reports whether the bounds of this lane's chunks are keys.

@@ -66,6 +66,9 @@ type Whole interface {
 	// side behind after and not behind upTo, nil being open. It returns the text of the last
 	// bound and how many rows the larger part has, 0 when none is left.
 	CutBuckets(ctx context.Context, after, upTo *string, limit int) (last string, rows int, err error)
+	// IDBetween is the id of the last source row behind after, nil being open, and not behind
+	// upTo, which are bounds that CutBuckets has returned; empty when there is none.
+	IDBetween(ctx context.Context, after *string, upTo string) (string, error)
 	// EstimatedRows is about how many rows the source has, 0 when nobody knows.
 	EstimatedRows(ctx context.Context) (int64, error)
 	// Pressure is the load on the servers of both sides: the greater number of

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -175,8 +176,11 @@ func place(scan chunk.Scan, l *line) chunk.Position {
 
 func stamp(t time.Time) string { return fmt.Sprintf("%012d", t.Unix()) }
 
+// bucketPlace begins the bounds of a sweep by buckets, which are no ids.
+const bucketPlace = "at "
+
 func number(text string) int64 {
-	n, err := strconv.ParseInt(text, 10, 64)
+	n, err := strconv.ParseInt(strings.TrimPrefix(text, bucketPlace), 10, 64)
 	if err != nil {
 		panic("the manager made up the bound " + text)
 	}
@@ -425,7 +429,20 @@ func (s *source) CutBuckets(_ context.Context, after, upTo *string, limit int) (
 		return "", 0, err
 	}
 	last, rows := s.cut(sweepRange(after, upTo), limit)
-	return last.ID, rows, nil
+	return bucketPlace + last.ID, rows, nil
+}
+
+func (s *source) IDBetween(_ context.Context, after *string, upTo string) (string, error) {
+	if err := s.enter("id"); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.within(sweepRange(after, &upTo))
+	if len(in) == 0 {
+		return "", nil
+	}
+	return strconv.FormatInt(in[len(in)-1].id, 10), nil
 }
 
 func (s *source) EstimatedRows(context.Context) (int64, error) {

@@ -131,15 +131,24 @@ type Late struct {
 type SetAside struct {
 	Chunk chunk.Chunk `json:"chunk"`
 	// ByKey says that the chunk's bounds are keys, as a sweep has them, and not ids.
-	ByKey bool      `json:"byKey,omitempty"`
-	At    time.Time `json:"at"`
+	ByKey bool `json:"byKey,omitempty"`
+	// ID is the row's id where the chunk's bounds are places in both tables, as a sweep by
+	// buckets has them; empty when there is no source row between these.
+	ID string    `json:"id,omitempty"`
+	At time.Time `json:"at"`
 }
 
-// Row names the row, as it is given back: by its id or, from a sweep, by its key. What
-// has no source row, above the last one, is "…".
+// noRow stands for what has no source row by which it could be named.
+const noRow = "…"
+
+// Row names the row, as it is given back: by its id or, from a sweep by key, by its key.
+// What has no source row, above the last one or in a sweep by buckets, is "…".
 func (s SetAside) Row() string {
-	if s.Chunk.Open {
-		return "…"
+	switch {
+	case s.ID != "":
+		return s.ID
+	case s.Chunk.Open || s.Chunk.Stage != chunk.Compare:
+		return noRow
 	}
 	return s.Chunk.UpTo.ID
 }
@@ -238,8 +247,8 @@ func (l *ledger) skip(pair string, byKey bool) []string {
 	defer l.mu.Unlock()
 	var rows []string
 	for _, s := range l.state.SetAside {
-		if s.Chunk.Pair == pair && s.ByKey == byKey && !s.Chunk.Open && !slices.Contains(rows, s.Chunk.UpTo.ID) {
-			rows = append(rows, s.Chunk.UpTo.ID)
+		if row := s.Row(); s.Chunk.Pair == pair && s.ByKey == byKey && row != noRow && !slices.Contains(rows, row) {
+			rows = append(rows, row)
 		}
 	}
 	return rows[:min(len(rows), chunk.MaxSkip)]

@@ -91,6 +91,21 @@ func (p *Pair) ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch
 	if err != nil {
 		return nil, err
 	}
+	return p.readSource(ctx, pl, &pl.src, keys, p.batch(pl, row.Source, len(keys)))
+}
+
+// ReadSourceKeys is ReadSourceByKeys for who asks only which rows there are: the batch has
+// their ids and keys and no cells.
+func (p *Pair) ReadSourceKeys(ctx context.Context, keys []row.Key) (*row.Batch, error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.readSource(ctx, pl, &pl.onlyKeys, keys, row.NewBatch(&pl.keys, row.Source, len(keys)))
+}
+
+// readSource reads a list of the source rows of keys into a batch.
+func (p *Pair) readSource(ctx context.Context, pl *plan, l *list, keys []row.Key, batch *row.Batch) (*row.Batch, error) {
 	if i := slices.IndexFunc(pl.mapping.Keys(), row.Rule.Lossy); i >= 0 {
 		return nil, p.src.explain(ctx, "read rows by key", &Fault{
 			Problem: "a source row cannot be found by its destination's key: " + pl.mapping.Keys()[i].Describe(),
@@ -100,9 +115,8 @@ func (p *Pair) ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch
 	if err != nil {
 		return nil, p.src.explain(ctx, "read rows by key", err)
 	}
-	batch := p.batch(pl, row.Source, len(keys))
-	queries := inQueries(p.src, &pl.src, pl.srcKeys, args)
-	once := pl.once(row.Source, p.src.checked(pl.src.rowOf(batch, pl.id)), len(queries))
+	queries := inQueries(p.src, l, pl.srcKeys, args)
+	once := pl.once(row.Source, p.src.checked(l.rowOf(batch, pl.id)), len(queries))
 	return batch, p.failed(pl, p.src.read(ctx, "read rows by key", queries, once))
 }
 

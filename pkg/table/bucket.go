@@ -228,6 +228,39 @@ func (p *Pair) cutSide(ctx context.Context, pl *plan, on row.Side, after places,
 	return at, min(max(rows, 1), max(limit-1, 1)), err
 }
 
+// IDBetween is the id of the last source row behind after, nil being open, and not behind
+// upTo, both of which CutBuckets has returned; empty when there is none.
+func (p *Pair) IDBetween(ctx context.Context, after *string, upTo string) (id string, err error) {
+	pl, err := p.plan(ctx)
+	if err != nil {
+		return "", err
+	}
+	c := chunk.Chunk{UpTo: chunk.Position{ID: upTo}}
+	if after != nil {
+		c.After = &chunk.Position{ID: *after}
+	}
+	from, to, err := pl.places(c)
+	var range_ []condition
+	none := false
+	if err == nil {
+		range_, none, err = pl.bucketRange(row.Source, from, to)
+	}
+	if err != nil || none {
+		return "", p.failed(pl, p.src.explain(ctx, "find a row", err))
+	}
+	var order []string
+	for _, c := range pl.sweep.buckets.primary[row.Source] {
+		order = append(order, quote(c.column.Name)+" DESC")
+	}
+	where, args := p.src.where(range_)
+	q := query{"SELECT " + quote(pl.id.Name) + " FROM " + p.src.inPrimaryOrder() + where + " ORDER BY " + strings.Join(order, ", ") + " LIMIT 1", args}
+	err = p.src.read(ctx, "find a row", []query{q}, one(func(values []driver.Value) error {
+		id = idText(pl.id, values[0])
+		return nil
+	}))
+	return id, p.failed(pl, err)
+}
+
 // edge is the primary key at one row of a range, nil when there is none.
 func (s *side) edge(ctx context.Context, columns []keyColumn, range_ []condition, direction, limit string) (at []string, err error) {
 	var names, order []string

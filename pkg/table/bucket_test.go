@@ -284,3 +284,65 @@ func TestDroppedPrimaryKeyEndsBuckets(t *testing.T) {
 		t.Error("rows were read in the order of no index")
 	}
 }
+
+// The destination row of a source row that is left out of what is read is looked for like an
+// orphan. A bound names the row before it.
+func TestRowLeftOutOfBucketsIsThereForItsDestination(t *testing.T) {
+	for server, db := range servers() {
+		for name, columns := range map[string][2]string{
+			"one column":  {"k BIGINT NOT NULL UNIQUE, l INT", "k INT NOT NULL UNIQUE, l INT"},
+			"two columns": {"k VARCHAR(20), l INT, UNIQUE (k, l)", "l VARCHAR(30), k BIGINT, UNIQUE (l, k)"},
+		} {
+			t.Run(server+" "+name, func(t *testing.T) {
+				w := newWorld(t, db, "v INT", "", func(o *table.PairOptions) {
+					if name == "two columns" {
+						o.Source.By, o.Destination.By = []string{"k", "l"}, []string{"l", "k"}
+					}
+					o.Columns = []table.ColumnPair{{Src: "v", Des: "v"}}
+				})
+				w.src.Exec(t, "DROP TABLE t", "CREATE TABLE t (id BIGINT NOT NULL, p INT PRIMARY KEY, "+columns[0]+", v INT)",
+					fmt.Sprintf("INSERT INTO t SELECT seq, -seq, 100 + seq, seq %% 4, 1 FROM (%s) s", sequence(20)))
+				w.des.Exec(t, "DROP TABLE t", "CREATE TABLE t (p INT PRIMARY KEY, "+columns[1]+", v INT)",
+					fmt.Sprintf("INSERT INTO t SELECT seq, 100 + seq, seq %% 4, 1 FROM (%s) s", sequence(20)))
+				w.src.Exec(t, "DELETE FROM t WHERE id = 12")
+				rows := 0
+				var orphans, ids []string
+				for _, c := range w.cutBuckets(t, 1) {
+					c.Stage, c.Skip = chunk.Resolve, []string{"7", "12", "20", "99"}
+					src, des, err := w.pair.ReadBuckets(t.Context(), c)
+					if err != nil {
+						t.Fatal(err)
+					}
+					rows += src.Len()
+					keys := make([]row.Key, des.Len())
+					for i := range keys {
+						keys[i] = des.Key(i)
+					}
+					there, err := w.pair.ReadSourceKeys(t.Context(), keys)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, i := range row.Orphans(there, des) {
+						orphans = append(orphans, des.Key(i).String())
+					}
+					w.pair.Release(src, des, there)
+					var after *string
+					if c.After != nil {
+						after = &c.After.ID
+					}
+					id, err := w.pair.IDBetween(t.Context(), after, c.UpTo.ID)
+					if err != nil {
+						t.Fatal(err)
+					}
+					ids = append(ids, id)
+				}
+				if rows != 17 || len(orphans) != 1 || !strings.HasPrefix(orphans[0], "112") {
+					t.Errorf("%d source rows, orphans %q, want 17 and the destination row of 12", rows, orphans)
+				}
+				if slices.Sort(ids); len(ids) != 21 || ids[0] != "" || ids[1] != "" || ids[2] != "1" || ids[20] != "9" {
+					t.Errorf("the bounds name %q, want each row once, and twice none", ids)
+				}
+			})
+		}
+	}
+}

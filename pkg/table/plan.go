@@ -16,10 +16,12 @@ type plan struct {
 	id       row.Column // of the source
 	update   row.Column // of the source; no name when there is none
 	src, des list
-	full     whole      // of the source
-	desFull  whole      // of the destination
-	srcKeys  []keyBound // the source's key columns
-	desKeys  []keyBound // the destination's
+	full     whole       // of the source
+	desFull  whole       // of the destination
+	srcKeys  []keyBound  // the source's key columns
+	onlyKeys list        // of the source, without cells
+	keys     row.Mapping // without columns
+	desKeys  []keyBound  // the destination's
 	sweep    sweepPlan
 	notes    []string  // how each column pair is compared, in words
 	zones    []zoneUse // what servers are asked to convert into
@@ -113,6 +115,8 @@ func (b planner) plan() (*plan, error) {
 		pl.desKeys = append(pl.desKeys, keyBound{quote(cp.rule.Destination().Name), cp.desParam})
 		pl.note("key "+cp.note, cp.zone)
 	}
+	pl.onlyKeys = list{expressions: slices.Clone(pl.src.expressions), id: pl.src.id, keys: pl.src.keys}
+	pl.keys = row.NewMapping(rulesOf(keys), nil)
 	for _, c := range o.Columns {
 		cp, err := b.pair(c, "columns")
 		if err != nil {

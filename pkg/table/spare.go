@@ -17,10 +17,10 @@ func (p *Pair) batch(pl *plan, on row.Side, rows int) *row.Batch {
 
 // Release gives batches of this pair back, so that the next reads need no memory of their
 // own. Nothing that they handed out as bytes is valid any more. A nil batch is none, and
-// one that is not released is left to the garbage collector.
+// one that is not released is left to the garbage collector, as is one of keys alone.
 func (p *Pair) Release(batches ...*row.Batch) {
 	for _, b := range batches {
-		if b != nil && b.Bytes() <= maxSpareBytes {
+		if b != nil && b.Bytes() <= maxSpareBytes && len(b.Mapping().Columns()) > 0 {
 			b.Reset()
 			p.spare[b.Side()].Put(b)
 		}

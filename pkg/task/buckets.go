@@ -103,7 +103,7 @@ func leftOver(ctx context.Context, p Pair, src, des *row.Batch) ([]row.Key, erro
 	for i, j := range here {
 		keys[i] = des.Key(j)
 	}
-	more, err := p.ReadSourceByKeys(ctx, keys)
+	more, err := p.ReadSourceKeys(ctx, keys)
 	if err != nil {
 		return nil, err
 	}

@@ -35,8 +35,9 @@ type Pair interface {
 	// ReadBuckets reads the rows of a chunk that are in its buckets, on both sides. A row
 	// that has no other half there may have it in another chunk.
 	ReadBuckets(ctx context.Context, c chunk.Chunk) (src, des *row.Batch, err error)
-	// ReadSourceByKeys reads the source rows that have one of keys.
-	ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error)
+	// ReadSourceKeys reads which source rows have one of keys, and no values: a row that kills
+	// who compares it, and is left out for that, kills nobody who looks for an orphan's source.
+	ReadSourceKeys(ctx context.Context, keys []row.Key) (*row.Batch, error)
 	// Release gives batches back that were read, to be used for the next: neither they
 	// nor any bytes of theirs are valid afterwards. A nil batch is none.
 	Release(batches ...*row.Batch)

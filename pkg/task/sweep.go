@@ -158,7 +158,7 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 			return err
 		}
 		defer p.Release(des)
-		src, err := p.ReadSourceByKeys(ctx, keys)
+		src, err := p.ReadSourceKeys(ctx, keys)
 		if err != nil {
 			return err
 		}

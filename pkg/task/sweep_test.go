@@ -115,7 +115,7 @@ func (p pair) both2(_ context.Context, groups chunk.Groups) (src, des *row.Batch
 	return src, des, nil
 }
 
-func (p pair) ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error) {
+func (p pair) ReadSourceKeys(ctx context.Context, keys []row.Key) (*row.Batch, error) {
 	if err := p.enter(ctx, p.beforeSource); err != nil {
 		return nil, err
 	}
