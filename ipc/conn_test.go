@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,7 +188,10 @@ func TestBrokenFrameEndsTheConnectionAndNamesThePeer(t *testing.T) {
 		name, bytes string
 		want        error
 	}{
+		{"half a header", "\x00\x00", io.ErrUnexpectedEOF},
+		{"only a header", "\x00\x00\x00\x10", io.ErrUnexpectedEOF},
 		{"half a frame", "\x00\x00\x00\x10{\"type\"", io.ErrUnexpectedEOF},
+		{"no frame", "", syscall.ECONNRESET},
 		{"length 2^32-1", "\xff\xff\xff\xff", ipc.ErrFrameTooLarge},
 		{"no JSON", "\x00\x00\x00\x02{{", ipc.ErrFrameInvalid},
 		{"no type", "\x00\x00\x00\x02{}", ipc.ErrFrameInvalid},
@@ -195,6 +199,9 @@ func TestBrokenFrameEndsTheConnectionAndNamesThePeer(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			a, b := sockets(t)
+			if _, err := io.WriteString(a, "a frame that the peer has not read when it ends"); err != nil {
+				t.Fatal(err)
+			}
 			conn := ipc.NewConn(a, ipc.Options{Peer: "task worker 2"})
 			t.Cleanup(func() { _ = conn.Close() })
 			if _, err := io.WriteString(b, test.bytes); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"syscall"
 )
 
 // MaxFrameBytes is the largest JSON object that a frame may carry, 4 MiB, checked by the sender and by the receiver.
@@ -116,13 +117,17 @@ func appendString(dst []byte, s string) []byte {
 
 // ReadFrame reads one frame from r into buf, which may be nil and is grown as bytes arrive: a length that is only
 // claimed costs 4 KiB and no more. It returns the JSON, which lies in the returned memory until buf is used again.
-// io.EOF means that r ended between two frames, io.ErrUnexpectedEOF that it ended inside of one.
+// io.EOF means that r ended between two frames, io.ErrUnexpectedEOF that it ended inside of one. A peer that ends with
+// something unread has the kernel say ECONNRESET instead of end of file; inside of a frame that means the same.
 func ReadFrame(r io.Reader, buf []byte) ([]byte, error) {
 	if cap(buf) < firstReadBytes {
 		buf = make([]byte, firstReadBytes)
 	}
 	buf = buf[:cap(buf)]
-	if _, err := io.ReadFull(r, buf[:headerBytes]); err != nil {
+	if n, err := io.ReadFull(r, buf[:headerBytes]); err != nil {
+		if n > 0 && errors.Is(err, syscall.ECONNRESET) {
+			err = io.ErrUnexpectedEOF
+		}
 		return buf[:0], fmt.Errorf("read frame header: %w", err)
 	}
 	length := binary.BigEndian.Uint32(buf[:headerBytes])
@@ -138,7 +143,7 @@ func ReadFrame(r io.Reader, buf []byte) ([]byte, error) {
 		n, err := io.ReadFull(r, buf[have:upTo])
 		have += n
 		if err != nil {
-			if errors.Is(err, io.EOF) {
+			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 				err = io.ErrUnexpectedEOF
 			}
 			return buf[:0], fmt.Errorf("read frame, %d of %d bytes: %w", have, size, err)
