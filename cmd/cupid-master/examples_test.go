@@ -65,21 +65,21 @@ func startExampleReceiver(t *testing.T, r *rig, signing string) string {
 		"-delete", "-time-zone", exampleZone)
 	cmd.Env = append(os.Environ(), "RECEIVER_PASSWORD="+r.des.Password, "RECEIVER_SECRET="+signing)
 	cmd.Stderr = said
-	if err := cmd.Start(); err != nil {
+	ended, err := spawn(cmd, syscall.SIGKILL)
+	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM) // it may be gone, which the next line tells
 		select {
-		case err := <-ended:
-			if err != nil || t.Failed() {
-				t.Errorf("receiver ended: %v\n%s", err, said)
+		case <-ended:
+			if !cmd.ProcessState.Success() || t.Failed() {
+				t.Errorf("receiver ended: %v\n%s", cmd.ProcessState, said)
 			}
 		case <-time.After(patience):
 			_ = cmd.Process.Kill()
-			t.Errorf("receiver did not end on SIGTERM: %v\n%s", <-ended, said)
+			<-ended
+			t.Errorf("receiver did not end on SIGTERM: %v\n%s", cmd.ProcessState, said)
 		}
 	})
 	pattern := regexp.MustCompile(`url=(http://\S+)`)

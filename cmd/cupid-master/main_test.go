@@ -15,6 +15,9 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(spawnOnly) != "" {
+		spawnAndWait()
+	}
 	dir, err := os.MkdirTemp("", "cupid-bin-")
 	if err != nil {
 		panic(err)

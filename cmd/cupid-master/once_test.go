@@ -402,7 +402,11 @@ func TestOnceOnATerminal(t *testing.T) {
 		var out bytes.Buffer
 		cmd := exec.Command(filepath.Join(bin, "cupid-master"), "-config", r.path, "-once", "-dry-run")
 		cmd.Stderr, cmd.Stdout, cmd.Env = tty, &out, append(os.Environ(), "TERM=xterm", env)
-		_ = cmd.Run()
+		done, err := spawn(cmd, syscall.SIGKILL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-done
 		_ = tty.Close()
 		<-read
 		_ = ptmx.Close()

@@ -160,7 +160,7 @@ func (r *rig) start(args ...string) *run {
 func (r *rig) launch(args ...string) *run {
 	r.t.Helper()
 	r.write()
-	m := &run{t: r.t, rig: r, done: make(chan struct{}), output: &buffer{}}
+	m := &run{t: r.t, rig: r, output: &buffer{}}
 	line := slices.Concat(r.wrap, []string{filepath.Join(bin, "cupid-master"), "-config", r.path}, args)
 	m.cmd = exec.Command(line[0], line[1:]...)
 	m.cmd.Stdout, m.cmd.Stderr = m.output, m.output
@@ -168,10 +168,10 @@ func (r *rig) launch(args ...string) *run {
 	if r.prepare != nil {
 		r.prepare(m.cmd)
 	}
-	if err := m.cmd.Start(); err != nil {
+	var err error
+	if m.done, err = spawn(m.cmd, syscall.SIGKILL); err != nil {
 		r.t.Fatal(err)
 	}
-	go func() { defer close(m.done); _ = m.cmd.Wait() }()
 	r.t.Cleanup(func() {
 		if !m.ended() {
 			m.stop()
@@ -245,14 +245,16 @@ func execute(tb testing.TB, path string, args ...string) (string, int) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 3*patience) // cleanups run commands too
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
-	out, err := cmd.CombinedOutput()
-	switch {
-	case cmd.ProcessState == nil:
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	done, err := spawn(cmd, syscall.SIGKILL)
+	if err != nil {
 		tb.Fatalf("run %s: %v", path, err)
-	case ctx.Err() != nil:
-		tb.Fatalf("%s %q has not ended: %s", path, args, out)
 	}
-	return string(out), cmd.ProcessState.ExitCode()
+	if <-done; ctx.Err() != nil {
+		tb.Fatalf("%s %q has not ended: %s", path, args, &out)
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
 }
 
 func (r *rig) status(args ...string) (statusReply, error) {

@@ -89,7 +89,7 @@ files = %[1]s/cupid.conf
 func newSupervised(t *testing.T) *supervised {
 	t.Helper()
 	r := newRig(t)
-	s := &supervised{t: t, rig: r, program: findSupervisor(t), conf: filepath.Join(r.dir, "supervisord.conf"), ended: make(chan struct{})}
+	s := &supervised{t: t, rig: r, program: findSupervisor(t), conf: filepath.Join(r.dir, "supervisord.conf")}
 	r.write()
 	for _, name := range []string{"cupid-master", "cupid-worker"} {
 		// The directory bin is closed to nobody.
@@ -136,10 +136,10 @@ func giveTo(t *testing.T, name string, r *rig) {
 func (s *supervised) start() {
 	s.t.Helper()
 	s.daemon = s.program.command("supervisord", "-c", s.conf)
-	if err := s.daemon.Start(); err != nil {
+	var err error
+	if s.ended, err = spawn(s.daemon, syscall.SIGTERM); err != nil { // by which it ends cupid, too
 		s.t.Fatal(err)
 	}
-	go func() { defer close(s.ended); _ = s.daemon.Wait() }()
 	s.t.Cleanup(func() {
 		s.shutdown()
 		if s.t.Failed() {
