@@ -311,11 +311,8 @@ type Status struct {
 // Status is safe to call at any time.
 func (m *Manager) Status() Status {
 	s := Status{State: m.ledger.snapshot()}
-	for _, i := range s.State.Insert {
-		s.LateSpans += len(i.Late)
-	}
-	for _, u := range s.State.Update {
-		s.LateSpans += len(u.Late)
+	for _, p := range m.config.Pairs { // and not of those that the state is kept of for when they come back
+		s.LateSpans += len(s.State.Insert[p.Name].Late) + len(s.State.Update[p.Name].Late)
 	}
 	for _, sweep := range m.sweeps {
 		if p := sweep.progress(); p.Waiting != "" {

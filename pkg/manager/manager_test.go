@@ -216,3 +216,43 @@ func TestChunkIDsOfTwoManagersDiffer(t *testing.T) {
 		}
 	})
 }
+
+// A pair that is taken out of the configuration and put in again goes on where it was, or
+// what came meanwhile would be missed. While it is out, nothing of it waits.
+func TestG2PairThatComesBackGoesOnWhereItWas(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		s, other := newSource(), newSource()
+		s.blind = true
+		s.add(20)
+		w.inserts("orders", s)
+		w.inserts("users", other)
+		w.start()
+		w.work(s, 5*time.Second)
+		if got := w.saved().Insert["orders"]; got.Cursor == nil || *got.Cursor != "20" || w.m.Status().LateSpans == 0 {
+			t.Fatalf("state %+v with %d late spans, want the cursor at 20 and some", got, w.m.Status().LateSpans)
+		}
+		w.stop()
+		both := w.config.Pairs
+		w.config.Pairs = both[1:]
+		w.start()
+		other.add(5)
+		w.work(other, 24*time.Hour)
+		if got := w.m.Status().LateSpans; got != len(w.saved().Insert["users"].Late) {
+			t.Errorf("%d late spans, want those of the pair that is configured", got)
+		}
+		s.add(3)
+		w.stop()
+		w.config.Pairs = both
+		w.start()
+		c := w.take()
+		for c.Pair != "orders" || c.After == nil || *c.After != (chunk.Position{ID: "20"}) { // but for a last look at what was late
+			s.look(c)
+			w.done(c)
+			c = w.take()
+		}
+		if c.UpTo.ID != "23" {
+			t.Errorf("went on with %s, want what came meanwhile", c)
+		}
+	})
+}
