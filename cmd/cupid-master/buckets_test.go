@@ -2,9 +2,12 @@ package main_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/masixun71/cupid/pkg/boot"
 )
 
 // scatteredRows is more than a table has at least that is swept by buckets, as its
@@ -132,5 +135,34 @@ func TestG6RowThatCrashesASweepByBucketsIsSetAside(t *testing.T) {
 	r.eventually("the sweep has passed over it twice", func() bool { return r.passes() >= passes+2 })
 	if n := r.restarts(); n != restarts {
 		t.Errorf("%d workers died of a row that is set aside", n-restarts)
+	}
+}
+
+// Sums of a pair that is not configured any more are of no use to anybody.
+func TestSumsOfPairsThatAreGoneAreRemoved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	cache := r.file("cache [a-z]*") // no pattern, whatever it looks like
+	r.with("cacheFilePath", cache)
+	r.start()
+	gone := boot.SumsFile(cache, "another/pair")
+	stays := []string{
+		boot.SumsFile(cache, r.pairName()), boot.SumsFile(cache, r.pairName()) + ".previous",
+		gone + ".damaged-20260102T030405.000Z", filepath.Join(cache, "sweep-notes.json"), filepath.Join(cache, "manager-0.json"),
+	}
+	for _, path := range append(stays, gone, gone+".previous") {
+		if filepath.Base(path) != "manager-0.json" {
+			writeFile(t, path, "{}")
+		}
+	}
+	if out, code := r.command("reload", "-config", r.path); code != 0 {
+		t.Fatalf("reload: exit code %d: %s", code, out)
+	}
+	exists := func(path string) bool { _, err := os.Stat(path); return err == nil }
+	r.eventually("the files are gone", func() bool { return !exists(gone) && !exists(gone+".previous") })
+	for _, path := range stays {
+		if !exists(path) {
+			t.Errorf("%s was removed", path)
+		}
 	}
 }

@@ -56,9 +56,11 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 		open = append(open, src.Close)
 		pairs = append(pairs, managed(p, src))
 	}
+	kept := sums{w.orders.StateDir, w.log}
+	kept.forget(owned)
 	m, err := manager.New(manager.Config{
 		Pairs: pairs, Cursors: cursors{cache.New[manager.State](boot.ManagerFile(w.orders.StateDir)), w.log, tell}, Owner: owned, Alerts: tell,
-		Sums: sums{w.orders.StateDir, w.log},
+		Sums: kept,
 		Offer: func(ctx context.Context, c chunk.Chunk) error {
 			failpoint.Reach("offering") // cut, and known to nobody else
 			return w.session.Tell(ctx, ipc.TypeChunk, 0, c)

@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -38,6 +41,26 @@ func (s sums) Load(pair string) (manager.SumState, error) {
 		return manager.SumState{}, nil
 	}
 	return kept.Sums, nil
+}
+
+// forget removes the files of pairs that are not configured, which are only a cache: a pair that comes back is
+// added up anew. Where its scans are is kept for ever, since rows would be missed without that. A file that was
+// damaged stays for whoever looks into it.
+func (s sums) forget(configured map[string]bool) {
+	keep := map[string]bool{}
+	for pair := range configured {
+		keep[boot.SumsFile(s.dir, pair)] = true
+	}
+	entries, err := os.ReadDir(s.dir) // and no pattern, since the directory may have any name
+	for _, e := range entries {
+		path, _ := strings.CutSuffix(filepath.Join(s.dir, e.Name()), ".previous")
+		if boot.IsSumsFile(path) && !keep[path] {
+			err = errors.Join(err, os.Remove(filepath.Join(s.dir, e.Name())))
+		}
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Msg("files of sums of pairs that are no longer configured could not be removed")
+	}
 }
 
 // Save replaces the file.

@@ -75,6 +75,12 @@ func SumsFile(dir, pair string) string {
 	return filepath.Join(dir, fmt.Sprintf("sweep-%x.json", name[:8]))
 }
 
+// IsSumsFile reports whether a path is that of SumsFile for some pair.
+func IsSumsFile(path string) bool {
+	ok, err := filepath.Match("sweep-????????????????.json", filepath.Base(path))
+	return ok && err == nil
+}
+
 // QueueFile is the callback worker's queue.
 func QueueFile(dir string) string { return filepath.Join(dir, "callback-1.db") }
 
