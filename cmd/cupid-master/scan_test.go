@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/masixun71/cupid/pkg/mariadb/mariadbtest"
 )
 
 // Rows that commit behind a higher id, and updates older than the scan window,
@@ -58,6 +60,29 @@ func TestG2DowntimeIsScanned(t *testing.T) {
 	r.eventually("it is longer ago than updateScanSecond", func() bool { return r.now() > changed+2 })
 	r.start()
 	r.eventually("tables equal again", func() bool { return r.differing() == 0 })
+}
+
+// Many rows were written while cupid was down: an update scan compares them by checksums, and
+// finds those that are wrong among them.
+func TestG2BulkOfADowntimeIsScanned(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, d := range []*mariadbtest.Database{r.src, r.des} {
+		d.Exec(t, "INSERT INTO user (number, name) SELECT seq, 'x' FROM seq_1_to_9000", "INSERT INTO user (number, name) VALUES (1000000, 'x'), (2000000, 'x')")
+	}
+	r.des.Exec(t, "UPDATE user SET name = 'y' WHERE number IN (1, 3000, 3001, 2000000)", "DELETE FROM user WHERE number = 9000")
+	r.with("idColumn", "number")
+	r.with("insert", false)
+	r.with("updateScanSecond", 600)
+	r.start()
+	r.eventually("tables equal", func() bool { return r.differing() == 0 })
+	called := map[string]bool{}
+	for _, call := range r.receiver.all() {
+		called[call.Body.Row["number"].(json.Number).String()] = true
+	}
+	if len(called) != 5 {
+		t.Errorf("callbacks of the rows %v, want those of the five that differ", called)
+	}
 }
 
 // Id columns of other names and kinds: sparse, and unsigned above 2^63.

@@ -28,7 +28,7 @@ type Config struct {
 	TaskWorkerIntervalMillisecond int `json:"taskWorkerIntervalMillisecond"`
 	// How long a row that diverges is given before both sides are read again, in milliseconds. Default 1000, from 1 to 600000. Set it above the usual delay of the replication.
 	SettleMillisecond int `json:"settleMillisecond"`
-	// Most rows in one chunk, the unit of work of a task worker. Default 2000, from 1 to 10000. An insert scan that is behind takes up to 40000 where checksums compare its rows.
+	// Most rows in one chunk, the unit of work of a task worker. Default 2000, from 1 to 10000. A scan that is behind takes up to 40000 where checksums compare its rows.
 	ChunkRow int `json:"chunkRow"`
 	// How long a query may run, in seconds. Default 60, from 1 to 3600.
 	QueryTimeoutSecond int `json:"queryTimeoutSecond"`

@@ -23,6 +23,11 @@
 // one row and the number of spans logarithmic in the age of the oldest transaction.
 // An account that may not read information_schema.innodb_trx has a fixed age instead.
 //
+// # Catching up
+//
+// As long as the chunks of a pass are full their size doubles, up to 40,000 rows, where task
+// workers compare large ones by checksums. Every look has another salt for these.
+//
 // # Sweep
 //
 // A sweep goes over a whole table in chunks of the join key, from the smallest to the

@@ -21,11 +21,7 @@ type insertScan struct {
 	// begun is false as long as the cursor is the start id that the operator gave.
 	begun bool
 
-	// inserts says that full chunks are compared by checksums, and full is how many in a row
-	// were cut: a scan that is behind goes on in larger ones.
-	inserts bool
-	full    int
-
+	growth growth
 	state  InsertState
 	clock  Clock
 	readAt time.Time // when clock was read, by the monotonic clock of this process
@@ -34,9 +30,6 @@ type insertScan struct {
 // madeUpAhead is by how much an id that the application makes up (Snowflake, UUID)
 // may be older than its transaction.
 const madeUpAhead = 5 * time.Second
-
-// catchUpRows bounds the chunks of a scan that is behind.
-const catchUpRows = maxDivisible
 
 // newInsertScan goes on at the cursor, and where there is no state yet begins after start.
 func newInsertScan(l *lane, start string, blindAge time.Duration) *insertScan {
@@ -75,8 +68,7 @@ func (p *insertScan) begin(ctx context.Context) ([]*look, error) {
 		p.emptied()
 		return nil, nil
 	}
-	plan, err := p.lane.source.Sweep(ctx)
-	p.inserts, p.full = err == nil && plan.Inserts, 0 // without an answer it goes on as it would without checksums
+	p.growth = growth{}
 	looks := p.lateLooks()
 	if p.state.Cursor == nil || *p.state.Cursor != head {
 		looks = append(looks, p.forward(head, p.clock.Now))
@@ -90,7 +82,7 @@ func (p *insertScan) forward(head string, seen time.Time) *look {
 	if p.state.Cursor != nil {
 		after = &chunk.Position{ID: *p.state.Cursor}
 	}
-	k := &look{span: span{upTo: head, head: true, salt: salt(seen)}, at: after}
+	k := &look{span: span{upTo: head, head: true, grow: true, salt: salt()}, at: after}
 	k.fresh = func(after *chunk.Position, upTo chunk.Position) {
 		p.begun = true
 		l := Late{UpTo: upTo.ID, Seen: seen}
@@ -175,7 +167,7 @@ func (p *insertScan) lateLooks() []*look {
 }
 
 func (p *insertScan) late(l Late, final bool) *look {
-	k := &look{span: span{upTo: l.UpTo, salt: salt(p.clock.Now)}}
+	k := &look{span: span{upTo: l.UpTo, grow: true, salt: salt()}}
 	if l.After != nil {
 		k.at = &chunk.Position{ID: *l.After}
 	}
@@ -204,12 +196,12 @@ func (p *insertScan) cut(ctx context.Context, s span, at *chunk.Position, limit 
 		}
 		after = &at.ID
 	}
-	if p.inserts {
-		limit = max(limit, min(limit<<min(p.full, 8), catchUpRows))
+	if s.grow {
+		limit = p.growth.limit(ctx, p.lane.source, limit)
 	}
 	last, rows, err := p.lane.source.CutIDs(ctx, after, &s.upTo, limit)
-	if p.full++; err != nil || rows < limit {
-		p.full = 0
+	if s.grow {
+		p.growth.saw(rows, limit)
 	}
 	if err == nil && rows == 0 && s.head && p.begun && after != nil && equal(after, p.state.Cursor) {
 		err = p.lower(ctx, s.upTo)
@@ -226,9 +218,6 @@ func (p *insertScan) readClock(ctx context.Context) error {
 }
 
 func (p *insertScan) keep() { p.lane.ledger.setInsert(p.lane.pair, p.state) }
-
-// salt is another one for each look at a row.
-func salt(now time.Time) uint32 { return uint32(now.Unix()) }
 
 func equal(a, b *string) bool {
 	return a == b || a != nil && b != nil && *a == *b

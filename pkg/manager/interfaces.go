@@ -97,7 +97,7 @@ type SweepPlan struct {
 	// Sums names what buckets add up. What was added up under another name is of no use.
 	Sums string
 	// Divisible says that large chunks of the sweep cost less than small ones, even where
-	// rows of them differ; Inserts says the same of an insert scan that catches up.
+	// rows of them differ; Inserts says the same of an insert or update scan that catches up.
 	Divisible, Inserts bool
 	// How is the plan in words, for people.
 	How string

@@ -13,6 +13,7 @@ type span struct {
 	lo, hi string
 	open   bool   // there is no upTo: the last chunk has everything above, and there always is one
 	filled bool   // the last chunk ends at upTo, whether there is a row or not
+	grow   bool   // chunks may be larger than the lane says; not when one is halved
 	salt   uint32 // of the chunks
 	stage  chunk.Stage
 	differ string // the buckets to resolve, as a chunk has them

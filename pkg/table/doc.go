@@ -47,6 +47,11 @@
 // unique on neither there are no sums, since rows might cancel out, and where it is on the destination
 // only, source rows that share a key make sums differ that are equal row by row.
 //
+// Where the key is the id, ranges of ids are added up for the scans, too. The rows of a large chunk in the
+// order of the update column have ids all over the table, or, written in bulk, such that lie
+// close together. SumUpdates reads the ids alone, and adds up each run of these on both sides, with
+// at most as many others in between (40,000 ids cost 9 ms, and their sums 28 ms on two cores).
+//
 // Ranges of a key that is scattered over the primary key are read row by row from all over
 // the table. Where it is on either side, and the key is unique on both, Sweep says
 // SweepByBucket: both tables are read in the order of their own primary keys, a chunk being a

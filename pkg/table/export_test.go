@@ -135,3 +135,28 @@ func (p *Pair) AddUpQuery(ctx context.Context, side row.Side, c chunk.Chunk) (Qu
 	q := p.side(side).hashQuery(pl, side, p.side(side).inPrimaryOrder(), range_, c.Salt)
 	return Query{q.text, q.args}, nil
 }
+
+// RunsOf is runsOf for signed ids.
+func RunsOf(ids []int64) (runs [][]int64, scattered []int64) {
+	signed := func(some []integer) (ids []int64) {
+		for _, id := range some {
+			ids = append(ids, int64(id.bits))
+		}
+		return ids
+	}
+	all := make([]integer, len(ids))
+	for i, id := range ids {
+		all[i] = integer{uint64(id), id < 0}
+	}
+	found, others := runsOf(all)
+	for _, run := range found {
+		runs = append(runs, signed(run))
+	}
+	return runs, signed(others)
+}
+
+// The bounds of runs.
+const (
+	MinRun   = minRun
+	PartRows = partRows
+)

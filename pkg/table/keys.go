@@ -53,25 +53,22 @@ func (p *Pair) keyQueries(pl *plan, args []driver.Value) []query {
 // dense reports whether n integers of one column have few others between the first and
 // the last.
 func dense(first, last driver.Value, n int) bool {
-	var span uint64
-	switch a := first.(type) {
+	d, ok := width(first, last)
+	return ok && d < uint64(n+n/denseShare)
+}
+
+// width is by how much one value of a column is more than another; ok is false where they
+// are no integers of one kind.
+func width(from, to driver.Value) (d uint64, ok bool) {
+	switch a := from.(type) {
 	case int64:
-		switch b := last.(type) {
-		case int64:
-			span = uint64(b - a) // two's complement: right also where the difference is no int64
-		default:
-			return false
-		}
+		b, ok := to.(int64)
+		return uint64(b - a), ok // two's complement: right also where the difference is no int64
 	case uint64:
-		b, ok := last.(uint64)
-		if !ok {
-			return false
-		}
-		span = b - a
-	default:
-		return false
+		b, ok := to.(uint64)
+		return b - a, ok
 	}
-	return span < uint64(n+n/denseShare)
+	return 0, false
 }
 
 // inList is the condition with n parameters. Rows of several columns are spelled

@@ -189,15 +189,25 @@ func (p *Pair) ReadSource(ctx context.Context, ids []string) (*row.Batch, error)
 	return batch, p.failed(pl, p.src.read(ctx, "read rows by id", queries, one(p.src.checked(pl.src.rowOf(batch, pl.id)))))
 }
 
-// byID are the queries for the rows of ids.
+// byID are the queries for the rows of ids: lists of these, or a range where they are
+// integers without a gap.
 func (p *Pair) byID(pl *plan, l *list, ids []string) ([]query, error) {
-	var args []driver.Value
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-		v, err := idArg(pl.id, id)
-		if err != nil {
+	args := make([]driver.Value, len(ids))
+	for i, id := range ids {
+		var err error
+		if args[i], err = idArg(pl.id, id); err != nil {
 			return nil, err
 		}
-		args = append(args, v)
 	}
-	return inQueries(p.src, l, []keyBound{{quote(pl.id.Name), placeholder(pl.id)}}, args), nil
+	byArg := func(a, b driver.Value) int { return compareArgs(a, b) }
+	slices.SortFunc(args, byArg)
+	args = slices.CompactFunc(args, func(a, b driver.Value) bool { return byArg(a, b) == 0 })
+	id := keyBound{quote(pl.id.Name), placeholder(pl.id)}
+	if n := len(args); n >= minDense && isInteger(pl.id) && pl.id.DataType != "year" {
+		if d, ok := width(args[0], args[n-1]); ok && d == uint64(n-1) {
+			where, args := p.src.where([]condition{{id.column + " >= ? AND " + id.column + " <= ?", []driver.Value{args[0], args[n-1]}}})
+			return []query{{"SELECT " + l.sql() + " FROM " + quote(p.src.o.Table) + where, args}}, nil
+		}
+	}
+	return inQueries(p.src, l, []keyBound{id}, args), nil
 }

@@ -1,9 +1,11 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -22,10 +24,14 @@ const (
 // Parts divides a chunk of a sweep or of an insert scan into ranges of about 5,000 rows, as
 // far as its bounds are enough for that: its key has to be one integer. The values of the
 // key are divided evenly, the rows only if the values are. Else the chunk is the only part.
+// One of an update scan is divided by its rows, for which the source is asked.
 func (p *Pair) Parts(ctx context.Context, c chunk.Chunk) ([]chunk.Chunk, error) {
 	pl, err := p.plan(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if c.Scan == chunk.Update {
+		return p.updateParts(ctx, pl, c)
 	}
 	return pl.parts(c), nil
 }
@@ -74,11 +80,32 @@ type integer struct {
 	negative bool
 }
 
-func (a integer) below(b integer) bool {
-	if a.negative != b.negative {
-		return a.negative
+func (a integer) below(b integer) bool { return a.compare(b) < 0 }
+
+func (a integer) compare(b integer) int {
+	switch {
+	case a.negative == b.negative:
+		return cmp.Compare(a.bits, b.bits)
+	case a.negative:
+		return -1
 	}
-	return a.bits < b.bits
+	return 1
+}
+
+// previous is the number before a; ok is false if a column of 64 bits has none.
+func (a integer) previous(unsigned bool) (_ integer, ok bool) {
+	if a.bits == 0 {
+		return integer{math.MaxUint64, true}, !unsigned
+	}
+	return integer{a.bits - 1, a.negative}, !a.negative || int64(a.bits) > math.MinInt64
+}
+
+// String is the number in decimal.
+func (a integer) String() string {
+	if a.negative {
+		return strconv.FormatInt(int64(a.bits), 10)
+	}
+	return strconv.FormatUint(a.bits, 10)
 }
 
 // to is how much greater b is, 0 when it is not.
@@ -92,10 +119,7 @@ func (a integer) to(b integer) uint64 {
 // plus is the text of what is greater by d.
 func (a integer) plus(d uint64) string {
 	bits := a.bits + d
-	if a.negative && int64(bits) < 0 {
-		return strconv.FormatInt(int64(bits), 10)
-	}
-	return strconv.FormatUint(bits, 10)
+	return integer{bits, a.negative && int64(bits) < 0}.String()
 }
 
 // integerBound reads the bound of a chunk; ok is false if it is no integer.

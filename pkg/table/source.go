@@ -177,29 +177,34 @@ func (s *Source) cut(ctx context.Context, columns []row.Column, range_ []conditi
 	return short[0], max(rows, 1), err
 }
 
-// positions reads columns of the rows of a range, in their order.
 func (s *Source) positions(ctx context.Context, doing string, range_ []condition, columns []row.Column, direction, limit string) ([][]string, error) {
+	found, err := s.side.positions(ctx, doing, range_, columns, direction, limit)
+	return found, s.failed(err)
+}
+
+// positions reads columns of the rows of a range, in their order.
+func (s *side) positions(ctx context.Context, doing string, range_ []condition, columns []row.Column, direction, limit string) ([][]string, error) {
 	var names, order []string
 	for _, c := range columns {
 		names = append(names, quote(c.Name))
 		order = append(order, quote(c.Name)+direction)
 	}
-	where, args := s.side.where(range_)
-	q := query{"SELECT " + strings.Join(names, ", ") + " FROM " + quote(s.side.o.Table) + where +
+	where, args := s.where(range_)
+	q := query{"SELECT " + strings.Join(names, ", ") + " FROM " + quote(s.o.Table) + where +
 		" ORDER BY " + strings.Join(order, ", ") + " " + limit, args}
 	var found [][]string
-	err := s.side.read(ctx, doing, []query{q}, one(func(values []driver.Value) error {
+	err := s.read(ctx, doing, []query{q}, one(func(values []driver.Value) error {
 		texts := make([]string, len(values))
 		for i, v := range values {
 			if v == nil {
-				return &Fault{Side: s.side.o.Name, Problem: "column " + quote(columns[i].Name) + " of table " + quote(s.side.o.Table) + " is NULL in some row"}
+				return &Fault{Side: s.o.Name, Problem: "column " + quote(columns[i].Name) + " of table " + quote(s.o.Table) + " is NULL in some row"}
 			}
 			texts[i] = idText(columns[i], v)
 		}
 		found = append(found, texts)
 		return nil
 	}))
-	return found, s.failed(err)
+	return found, err
 }
 
 // count counts the rows of a range that was found to be shorter than a chunk.

@@ -49,7 +49,7 @@ type SweepPlan struct {
 	// Checksum says that Sums works; else both sides are read with ReadBoth.
 	Checksum bool
 	// Divisible says that Parts divides large chunks: larger ones cost less then. Inserts says
-	// that those of an insert scan are compared by checksums, and are divisible, too.
+	// that large ones of an insert or update scan are compared by checksums, too.
 	Divisible, Inserts bool
 	// Orphans says that rows which only the destination has are seen.
 	Orphans bool

@@ -98,7 +98,7 @@ func (w *Worker) settle(ctx context.Context, suspects int) error {
 	}
 }
 
-// minSumRows is how many rows a chunk of a scan has at least to be compared by checksums
+// minSumRows is how many rows a chunk of an insert scan has at least to be compared by checksums
 // first. A smaller one is what was written since the last pass, and often lags; a full
 // one is of a scan that catches up, and most likely equal.
 const minSumRows = 1000
@@ -108,12 +108,12 @@ func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 	var found sighted
 	nullKeys := 0
 	err := p.read(ctx, func() error {
-		parts, rows, counted, err := p.scanned(ctx, c)
+		reads, rows, counted, err := p.scanned(ctx, c)
 		if err != nil {
 			return err
 		}
-		for _, part := range parts {
-			src, err := p.ReadRange(ctx, part)
+		for _, read := range reads {
+			src, err := read()
 			if err != nil {
 				return err
 			}
@@ -138,27 +138,71 @@ func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 	return found.suspects, nil
 }
 
-// scanned are the parts of a chunk of a scan that are to be read, and how many rows the
-// source has where that was counted: those that checksums do not find equal.
-func (r *reader) scanned(ctx context.Context, c chunk.Chunk) (parts []chunk.Chunk, rows int, counted bool, err error) {
-	if c.Scan != chunk.Insert || c.Rows < minSumRows {
-		return []chunk.Chunk{c}, 0, false, nil
+// read reads some of the source rows of a chunk.
+type read func() (*row.Batch, error)
+
+// ranges reads parts of a chunk, one after the other.
+func (r *reader) ranges(ctx context.Context, parts ...chunk.Chunk) (reads []read) {
+	for _, part := range parts {
+		reads = append(reads, func() (*row.Batch, error) { return r.ReadRange(ctx, part) })
 	}
-	if !r.scans.sums() {
-		r.scans.saw(false, false)
-		parts, err = r.Parts(ctx, c)
-		return parts, 0, false, err
+	return reads
+}
+
+// scanned reads the rows of a chunk of a scan that checksums do not find equal; rows is how many
+// the source has where that was counted.
+func (r *reader) scanned(ctx context.Context, c chunk.Chunk) (reads []read, rows int, counted bool, err error) {
+	switch {
+	case c.Scan == chunk.Insert && c.Rows >= minSumRows:
+		return r.inserted(ctx, c)
+	case c.Scan == chunk.Update && c.Rows > maxPortion: // or the ids would have to be read before the rows for nothing, most often
+		return r.updated(ctx, c)
+	}
+	return r.ranges(ctx, c), 0, false, nil
+}
+
+// inserted is scanned for a chunk of ids.
+func (r *reader) inserted(ctx context.Context, c chunk.Chunk) (reads []read, rows int, counted bool, err error) {
+	if !r.inserts.sums() {
+		return r.unsummed(ctx, &r.inserts, c)
 	}
 	parts, known, rows, err := r.SumParts(ctx, c)
 	if err != nil || !known {
-		return []chunk.Chunk{c}, 0, false, err
+		return r.ranges(ctx, c), 0, false, err
 	}
 	differ := 0
 	for _, part := range parts {
 		differ += part.Rows
 	}
-	r.scans.saw(true, mostlyEqual(differ, rows, len(parts)))
-	return parts, rows, true, nil
+	r.inserts.saw(true, mostlyEqual(differ, rows, len(parts)))
+	return r.ranges(ctx, parts...), rows, true, nil
+}
+
+// updated is scanned for a chunk in the order of the update column.
+func (r *reader) updated(ctx context.Context, c chunk.Chunk) (reads []read, rows int, counted bool, err error) {
+	if !r.updates.sums() {
+		return r.unsummed(ctx, &r.updates, c)
+	}
+	u, known, err := r.SumUpdates(ctx, c)
+	switch {
+	case err != nil || !known:
+		return r.ranges(ctx, c), 0, false, err
+	case u.Summed == 0: // which says nothing of the next chunk
+		parts, err := r.Parts(ctx, c)
+		return r.ranges(ctx, parts...), 0, false, err
+	}
+	r.updates.saw(true, mostlyEqual(u.Differ, u.Summed, u.Differ))
+	for some := range slices.Chunk(u.Read, maxPortion) {
+		reads = append(reads, func() (*row.Batch, error) { return r.ReadSource(ctx, some) })
+	}
+	return reads, u.Rows, true, nil
+}
+
+// unsummed reads all rows of a chunk without a look at its checksums, part by part.
+func (r *reader) unsummed(ctx context.Context, of *course, c chunk.Chunk) (reads []read, rows int, counted bool, err error) {
+	of.saw(false, false)
+	parts, err := r.Parts(ctx, c)
+	return r.ranges(ctx, parts...), 0, false, err
 }
 
 // looked counts a first look.

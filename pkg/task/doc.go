@@ -15,8 +15,8 @@
 //
 // A sweep's chunk is compared by checksums, then by those of groups of its rows, and rows
 // are read where these differ, a portion at a time: see course and Worker.sweep. So is a full
-// chunk of an insert scan, without groups, where the pair has checksums of ranges of ids. A
-// checksum decides which rows are read. The verdict on a row is that of its comparison.
+// chunk of an insert scan, without groups, where the pair has checksums of ranges of ids, and a large
+// one of an update scan as far as its ids lie close together. A checksum decides which rows are read. The verdict on a row is that of its comparison.
 //
 // A sweep by buckets has chunks that are only added up, and others of which the rows of the
 // buckets that differ are compared. The two halves of such a row need not be in one chunk;

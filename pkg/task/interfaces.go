@@ -20,7 +20,11 @@ type Pair interface {
 	// when there are none for it. differ are the parts of it that are not equal, with their
 	// rows, and rows is how many the source has in all.
 	SumParts(ctx context.Context, c chunk.Chunk) (differ []chunk.Chunk, known bool, rows int, err error)
-	// Parts divides a chunk without asking anybody, as far as its bounds allow that.
+	// SumUpdates compares a chunk of an update scan by checksums, as far as the ids of its rows
+	// lie close together; known is false when there are none for it.
+	SumUpdates(ctx context.Context, c chunk.Chunk) (u chunk.Updates, known bool, err error)
+	// Parts divides a chunk, as far as that can be done: one of an update scan by its rows,
+	// others by their bounds.
 	Parts(ctx context.Context, c chunk.Chunk) ([]chunk.Chunk, error)
 	// GroupSums compares a part of a sweep's chunk, for which there are checksums, by groups of its
 	// rows: differ are those that are not equal.

@@ -17,8 +17,8 @@ type reader struct {
 	Pair
 	places chan struct{}
 	// How chunks of the sweep and those of the scans are begun.
-	sweeps, scans course
-	stalled       *stalled
+	sweeps, inserts, updates course
+	stalled                  *stalled
 
 	mu       sync.Mutex // guards the fields below
 	failures int        // slow ones

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"hash/crc32"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,8 +35,46 @@ func (p pair) SumParts(ctx context.Context, c chunk.Chunk) (differ []chunk.Chunk
 	return differ, true, src.Len(), nil
 }
 
+// Parts halves a chunk that is large.
 func (p pair) Parts(_ context.Context, c chunk.Chunk) ([]chunk.Chunk, error) {
-	return []chunk.Chunk{c}, nil
+	if c.Scan != chunk.Update {
+		return []chunk.Chunk{c}, nil
+	}
+	first, second := c, c
+	first.UpTo = chunk.Position{ID: strconv.Itoa(firstFar + 4)}
+	second.After = &first.UpTo
+	return []chunk.Chunk{first, second}, nil
+}
+
+// firstFar is the first id of the rows that are scattered.
+const firstFar = 1 << 20
+
+// SumUpdates compares all rows that are not scattered as one part.
+func (p pair) SumUpdates(ctx context.Context, _ chunk.Chunk) (u chunk.Updates, known bool, err error) {
+	if p.noSums {
+		return u, false, nil
+	}
+	p.mu.Lock()
+	p.summed++
+	var near, far []string
+	for id := range p.src {
+		if id < firstFar {
+			near = append(near, strconv.FormatInt(id, 10))
+		} else {
+			far = append(far, strconv.FormatInt(id, 10))
+		}
+	}
+	p.mu.Unlock()
+	src, des, err := p.both2(ctx, chunk.Groups{})
+	u.Rows = len(near) + len(far)
+	if err != nil || len(near) < len(far) {
+		return u, true, err
+	}
+	u.Summed, u.Read = len(near), far
+	if slices.ContainsFunc(row.Compare(src, des), func(d row.Divergence) bool { return slices.Contains(near, src.ID(d.Index)) }) {
+		u.Differ, u.Read = len(near), append(far, near...)
+	}
+	return u, true, nil
 }
 
 // Release makes what is used afterwards fail.

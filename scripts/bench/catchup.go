@@ -9,19 +9,65 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
+
+	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/cache"
+	"github.com/masixun71/cupid/pkg/manager"
 )
 
-// catchUpLeast is how fast an insert scan catches up at least, of the sweep's rate.
-const catchUpLeast = 0.7
+// catchUpLeast and updatesLeast are how fast an insert and an update scan catch up at least, of
+// the sweep's rate.
+const (
+	catchUpLeast = 0.7
+	updatesLeast = 0.5
+)
 
-// catchUp measures how fast an insert scan is level with rows that were written while
+// catchUp measures how fast an insert and an update scan are level with rows that were written while
 // cupid was down, and a sweep of the same rows.
-func (w *world) catchUp(ctx context.Context) (scan, sweep float64, err error) {
-	if scan, _, err = w.rateOf(ctx, byID(w.scan("user", nobodyAnswers, 4))); err != nil {
-		return 0, 0, err
+func (w *world) catchUp(ctx context.Context) (inserts, updates, sweep float64, err error) {
+	if inserts, _, err = w.rateOf(ctx, byID(w.scan("user", nobodyAnswers, 4))); err != nil {
+		return 0, 0, 0, err
+	}
+	if updates, err = w.updateRate(ctx); err != nil {
+		return 0, 0, 0, err
 	}
 	sweep, err = w.sweepRate(ctx, byID(w.scan("user", nobodyAnswers, 4)))
-	return scan, sweep, err
+	return inserts, updates, sweep, err
+}
+
+// userPairName names the pair that is measured.
+const userPairName = "user/copy"
+
+// beforeAll is a time before the update time of every row.
+var beforeAll = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// updateRate is the rate of an update scan over all rows, of which the state says that it was down since
+// before the first.
+func (w *world) updateRate(ctx context.Context) (rows float64, err error) {
+	config := byID(w.scan("user", nobodyAnswers, 4))
+	src := config["src"].(map[string]any)
+	src["insert"], src["update"], src["updateColumn"], src["updateScanSecond"] = false, true, "update_time", 1
+	file := boot.ManagerFile(config["cacheFilePath"].(string))
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return 0, err
+	}
+	down := manager.State{Update: map[string]manager.UpdateState{userPairName: {Watermark: beforeAll}}}
+	if err := cache.New[manager.State](file).Save(down); err != nil {
+		return 0, err
+	}
+	c, start, err := w.start(ctx, config)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, c.stop()) }()
+	var end time.Time
+	err = c.until(ctx, "the end of the update scan", fileEvery, func() (bool, error) {
+		at, state, err := c.managerState()
+		end = at
+		return state.Update[userPairName].Watermark.After(beforeAll), err
+	})
+	return perSecond(w.rows, end.Sub(start)), err
 }
 
 // byID joins the tables of a configuration by their primary key.

@@ -21,6 +21,7 @@ import (
 	"github.com/masixun71/cupid/pkg/boot"
 	"github.com/masixun71/cupid/pkg/cache"
 	"github.com/masixun71/cupid/pkg/config"
+	"github.com/masixun71/cupid/pkg/manager"
 )
 
 const (
@@ -34,7 +35,7 @@ const (
 // compare measures an insert scan over the equal tables, from the moment when all
 // workers are ready to the moment when the cursor that stands at the end is on disk.
 func (w *world) compare(ctx context.Context) ([]line, error) {
-	var one, two, singly, again samples
+	var one, two, singly, inserts, updates samples
 	var memory int64
 	for range w.rounds {
 		bare, err := w.bareRate(ctx)
@@ -56,14 +57,15 @@ func (w *world) compare(ctx context.Context) ([]line, error) {
 		memory = max(memory, bytes)
 		one, two = append(one, sample{got, bare}), append(two, sample{both, bare})
 		singly = append(singly, sample{got, single})
-		level, sweep, err := w.catchUp(ctx)
+		inserted, updated, sweep, err := w.catchUp(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("catch up: %w", err)
 		}
-		again = append(again, sample{level, sweep})
+		inserts, updates = append(inserts, sample{inserted, sweep}), append(updates, sample{updated, sweep})
 	}
 	return []line{
-		rate("compare: an insert scan that catches up, byColumn is the id, two task workers", "rows/s", again, "the sweep", catchUpLeast),
+		rate("compare: an insert scan that catches up, byColumn is the id, two task workers", "rows/s", inserts, "the sweep", catchUpLeast),
+		rate("compare: an update scan that catches up with rows written in bulk, likewise", "rows/s", updates, "the sweep", updatesLeast),
 		rate("compare: one task worker", "rows/s", one, "bare queries", bareLeast),
 		rate("compare: one task worker", "rows/s", singly, "row by row as the original", singlyLeast),
 		rate("compare: two task workers", "rows/s", two, "bare queries of one client", 0),
@@ -101,26 +103,25 @@ func (w *world) rateOf(ctx context.Context, config map[string]any) (rows float64
 
 // cursorAt reports whether the insert scan's cursor is written down as id, and when it was.
 func (c *cupid) cursorAt(id string) (at time.Time, done bool, err error) {
+	at, state, err := c.managerState()
+	for _, s := range state.Insert {
+		done = done || s.Cursor != nil && *s.Cursor == id
+	}
+	return at, done, err
+}
+
+// managerState is the manager's state, and when it was written; nothing before that.
+func (c *cupid) managerState() (at time.Time, state manager.State, err error) {
 	path := boot.ManagerFile(c.state)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return at, false, nil
+		return at, state, nil
 	}
 	if err != nil {
-		return at, false, err
+		return at, state, err
 	}
-	state, err := cache.New[struct {
-		Insert map[string]struct{ Cursor *string }
-	}](path).Load()
-	if err != nil {
-		return at, false, err
-	}
-	for _, s := range state.Insert {
-		if s.Cursor != nil && *s.Cursor == id {
-			return info.ModTime(), true, nil
-		}
-	}
-	return at, false, nil
+	state, err = cache.New[manager.State](path).Load()
+	return info.ModTime(), state, err
 }
 
 // singlyRate is the way of the original: for each row one SELECT by id and one by
