@@ -25,15 +25,11 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 	debug.SetGCPercent(batchGCPercent)
 	hand := newHand(boot.TaskFile(w.orders.StateDir, w.welcome.Slot), w.log)
 	pairs := map[string]task.Pair{}
-	var first []*pair
 	open := closers{hand.close}
 	deletes, servers := map[string]bool{}, &table.Servers{}
 	for _, p := range w.config.Pairs() {
 		a := newPair(w.config, p, taskConns, servers)
 		pairs[p.Name] = a
-		if w.orders.Once && len(first) < warmPairs {
-			first = append(first, a)
-		}
 		deletes[p.Name] = p.Source.Delete
 		open = append(open, a.Close)
 	}
@@ -58,28 +54,8 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 		failpoint.Reach("taken")
 		t.Take(c)
 	})
-	return warmed(t.Run, first), open.close, nil
+	return t.Run, open.close, nil
 }
-
-// warmed runs a task worker and reads the metadata of the first pairs meanwhile: in a run
-// with -once chunks of these come first, as soon as the manager has cut one.
-func warmed(run func(context.Context) error, first []*pair) func(context.Context) error {
-	return func(ctx context.Context) error {
-		warming, stop := context.WithCancel(ctx)
-		var wg sync.WaitGroup
-		for _, p := range first {
-			wg.Go(func() { _ = p.Load(warming) }) // a chunk meets the same error, and tells it
-		}
-		err := run(ctx)
-		stop()
-		wg.Wait()
-		return err
-	}
-}
-
-// warmPairs is how many pairs a task worker of a run with -once gets ready for before it
-// has a chunk of one: more would be connections that others may need.
-const warmPairs = 2
 
 // batchGCPercent makes the collector of a worker that reads rows in batches run half
 // as often: its heap is small, and the batches are thrown away whole. It costs 5 MB; a

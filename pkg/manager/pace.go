@@ -49,7 +49,7 @@ func (p *pace) start(s SweepState, estimated int64) {
 	if s.Mode == SweepByBucket {
 		p.passes = 2
 	}
-	p.begun, p.spent, p.expected, p.next, p.urgent = s.Begun, s.Found.Rows, estimated, time.Time{}, s.Urgent
+	p.begun, p.spent, p.expected, p.next, p.urgent = s.Begun, s.Found.Rows+s.Found.Again, estimated, time.Time{}, s.Urgent
 	if s.Last != nil && s.Last.Found.Rows > 0 {
 		p.expected = s.Last.Found.Rows // counted, and with the source's condition
 	}

@@ -217,21 +217,9 @@ func (p *Pair) CutKeys(ctx context.Context, after, upTo *string, limit int) (chu
 	if err != nil {
 		return chunk.Cut{}, p.failed(pl, err)
 	}
-	return chunk.Cut{UpTo: last, Rows: rows, Dense: after != nil && pl.dense(*after, last, rows)}, nil
+	return chunk.Cut{UpTo: last, Rows: rows, Dense: pl.sweep.steps && denseRange(chunk.Sweep, after, last, rows)}, nil
 }
 
-// denseRange is how many values a range has at most for each row of it to be called dense.
-const denseRange = 1.25
-
-// dense reports whether the range of so many source rows has hardly more values than rows.
-func (pl *plan) dense(after, upTo string, rows int) bool {
-	if !pl.sweep.steps {
-		return false
-	}
-	a, ok := integerBound(chunk.Sweep, after)
-	b, ok2 := integerBound(chunk.Sweep, upTo)
-	return ok && ok2 && float64(a.to(b)) <= denseRange*float64(rows)
-}
 
 // StepKeys bounds the next chunk of a sweep without a look at the rows: it returns the text of
 // the key that is greater than after by n, so that there are at most n source rows in between.
@@ -239,15 +227,14 @@ func (pl *plan) dense(after, upTo string, rows int) bool {
 // unique.
 func (p *Pair) StepKeys(ctx context.Context, after, upTo string, n int) (last string, ok bool, err error) {
 	pl, err := p.plan(ctx)
-	if err != nil || !pl.sweep.steps || n < 1 {
+	if err != nil || !pl.sweep.steps {
 		return "", false, err
 	}
-	a, ok := integerBound(chunk.Sweep, after)
-	b, ok2 := integerBound(chunk.Sweep, upTo)
-	if !ok || !ok2 || a.to(b) <= uint64(n) {
+	id, ok := step(chunk.Sweep, after, upTo, n)
+	if !ok {
 		return "", false, nil
 	}
-	at, err := keyOfID(a.plus(uint64(n)))
+	at, err := keyOfID(id)
 	return at.ID, err == nil, err
 }
 

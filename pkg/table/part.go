@@ -19,6 +19,9 @@ const (
 	partRows = 5000
 	// maxParts is how many parts a chunk has at most.
 	maxParts = 16
+	// stepShare is how many more values than rows a range has at most for the next to be cut
+	// by counting, as a share of these: many more, and there would be more chunks for that.
+	stepShare = 4
 )
 
 // Parts divides a chunk of a sweep or of an insert scan into ranges of about 5,000 rows, as
@@ -120,6 +123,26 @@ func (a integer) to(b integer) uint64 {
 func (a integer) plus(d uint64) string {
 	bits := a.bits + d
 	return integer{bits, a.negative && int64(bits) < 0}.String()
+}
+
+// denseRange reports whether the range of so many rows has hardly more values than rows.
+func denseRange(scan chunk.Scan, after *string, upTo string, rows int) bool {
+	if after == nil {
+		return false // nobody knows where it begins
+	}
+	a, ok := integerBound(scan, *after)
+	b, ok2 := integerBound(scan, upTo)
+	return ok && ok2 && a.to(b) <= uint64(rows+rows/stepShare)
+}
+
+// step is the number that is greater than after by n; ok is false where that is not below upTo.
+func step(scan chunk.Scan, after, upTo string, n int) (at string, ok bool) {
+	a, ok := integerBound(scan, after)
+	b, ok2 := integerBound(scan, upTo)
+	if !ok || !ok2 || n < 1 || a.to(b) <= uint64(n) {
+		return "", false
+	}
+	return a.plus(uint64(n)), true
 }
 
 // integerBound reads the bound of a chunk; ok is false if it is no integer.
