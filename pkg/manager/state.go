@@ -205,8 +205,8 @@ func (l *ledger) setUpdate(pair string, s UpdateState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.Late = slices.Clone(s.Late)
-	if l.state.Update[pair].Watermark.IsZero() {
-		l.changed = true
+	if was := l.state.Update[pair].Watermark; was.IsZero() || s.Watermark.Sub(was) > driftFor {
+		l.changed = true // or a manager that is killed now would have a long time looked at again
 	} else if l.drifted.IsZero() {
 		l.drifted = time.Now()
 	}

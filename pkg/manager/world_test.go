@@ -31,7 +31,8 @@ func (s *store) Load() (manager.State, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := s.state
-	state.Sweep = maps.Clone(state.Sweep) // what was loaded is the manager's
+	// What was loaded is the manager's.
+	state.Insert, state.Update, state.Sweep = maps.Clone(state.Insert), maps.Clone(state.Update), maps.Clone(state.Sweep)
 	return state, nil
 }
 

@@ -217,9 +217,8 @@ func (p *Pair) CutKeys(ctx context.Context, after, upTo *string, limit int) (chu
 	if err != nil {
 		return chunk.Cut{}, p.failed(pl, err)
 	}
-	return chunk.Cut{UpTo: last, Rows: rows, Dense: pl.sweep.steps && denseRange(chunk.Sweep, after, last, rows)}, nil
+	return chunk.Cut{UpTo: last, Rows: rows, Dense: pl.sweep.steps && denseRange(after, last, rows)}, nil
 }
-
 
 // StepKeys bounds the next chunk of a sweep without a look at the rows: it returns the text of
 // the key that is greater than after by n, so that there are at most n source rows in between.
@@ -230,7 +229,7 @@ func (p *Pair) StepKeys(ctx context.Context, after, upTo string, n int) (last st
 	if err != nil || !pl.sweep.steps {
 		return "", false, err
 	}
-	id, ok := step(chunk.Sweep, after, upTo, n)
+	id, ok := step(after, upTo, n)
 	if !ok {
 		return "", false, nil
 	}

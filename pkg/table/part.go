@@ -125,20 +125,20 @@ func (a integer) plus(d uint64) string {
 	return integer{bits, a.negative && int64(bits) < 0}.String()
 }
 
-// denseRange reports whether the range of so many rows has hardly more values than rows.
-func denseRange(scan chunk.Scan, after *string, upTo string, rows int) bool {
+// denseRange reports whether the range of keys of so many rows has hardly more values than rows.
+func denseRange(after *string, upTo string, rows int) bool {
 	if after == nil {
 		return false // nobody knows where it begins
 	}
-	a, ok := integerBound(scan, *after)
-	b, ok2 := integerBound(scan, upTo)
+	a, ok := integerBound(chunk.Sweep, *after)
+	b, ok2 := integerBound(chunk.Sweep, upTo)
 	return ok && ok2 && a.to(b) <= uint64(rows+rows/stepShare)
 }
 
-// step is the number that is greater than after by n; ok is false where that is not below upTo.
-func step(scan chunk.Scan, after, upTo string, n int) (at string, ok bool) {
-	a, ok := integerBound(scan, after)
-	b, ok2 := integerBound(scan, upTo)
+// step is the number that is greater than the key after by n; ok is false where that is not below upTo.
+func step(after, upTo string, n int) (at string, ok bool) {
+	a, ok := integerBound(chunk.Sweep, after)
+	b, ok2 := integerBound(chunk.Sweep, upTo)
 	if !ok || !ok2 || n < 1 || a.to(b) <= uint64(n) {
 		return "", false
 	}
