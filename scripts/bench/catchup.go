@@ -13,7 +13,6 @@ import (
 
 	"github.com/masixun71/cupid/pkg/boot"
 	"github.com/masixun71/cupid/pkg/cache"
-	"github.com/masixun71/cupid/pkg/manager"
 )
 
 // catchUpLeast and updatesLeast are how fast an insert and an update scan catch up at least, of
@@ -52,8 +51,8 @@ func (w *world) updateRate(ctx context.Context) (rows float64, err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return 0, err
 	}
-	down := manager.State{Update: map[string]manager.UpdateState{userPairName: {Watermark: beforeAll}}}
-	if err := cache.New[manager.State](file).Save(down); err != nil {
+	down := scans{Update: map[string]watermark{userPairName: {beforeAll}}}
+	if err := cache.New[scans](file).Save(down); err != nil {
 		return 0, err
 	}
 	c, start, err := w.start(ctx, config)
@@ -61,11 +60,8 @@ func (w *world) updateRate(ctx context.Context) (rows float64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
-	var end time.Time
-	err = c.until(ctx, "the end of the update scan", fileEvery, func() (bool, error) {
-		at, state, err := c.managerState()
-		end = at
-		return state.Update[userPairName].Watermark.After(beforeAll), err
+	end, err := c.untilScans(ctx, "the end of the update scan", func(s scans) bool {
+		return s.Update[userPairName].Watermark.After(beforeAll)
 	})
 	return perSecond(w.rows, end.Sub(start)), err
 }

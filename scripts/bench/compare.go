@@ -4,12 +4,11 @@ import (
 	"bufio"
 	"context"
 	"database/sql/driver"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,10 +17,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 
-	"github.com/masixun71/cupid/pkg/boot"
-	"github.com/masixun71/cupid/pkg/cache"
 	"github.com/masixun71/cupid/pkg/config"
-	"github.com/masixun71/cupid/pkg/manager"
 )
 
 const (
@@ -85,10 +81,10 @@ func (w *world) rateOf(ctx context.Context, config map[string]any) (rows float64
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
-	var end time.Time
-	err = c.until(ctx, "the end of the scan", fileEvery, func() (done bool, err error) {
-		end, done, err = c.cursorAt(strconv.Itoa(w.rows))
-		return done, err
+	head := strconv.Itoa(w.rows)
+	end, err := c.untilScans(ctx, "the end of the scan", func(s scans) bool {
+		cursor := s.Insert[userPairName].Cursor
+		return cursor != nil && *cursor == head
 	})
 	if err != nil {
 		return 0, 0, err
@@ -101,27 +97,35 @@ func (w *world) rateOf(ctx context.Context, config map[string]any) (rows float64
 	return perSecond(w.rows, end.Sub(start)), u.rss, err
 }
 
-// cursorAt reports whether the insert scan's cursor is written down as id, and when it was.
-func (c *cupid) cursorAt(id string) (at time.Time, done bool, err error) {
-	at, state, err := c.managerState()
-	for _, s := range state.Insert {
-		done = done || s.Cursor != nil && *s.Cursor == id
-	}
-	return at, done, err
+// scans is what the manager keeps of its scans, by pair, as far as it is looked at.
+type scans struct {
+	Insert map[string]struct {
+		Cursor *string `json:"cursor,omitempty"`
+	} `json:"insert,omitempty"`
+	Update map[string]watermark `json:"update,omitempty"`
 }
 
-// managerState is the manager's state, and when it was written; nothing before that.
-func (c *cupid) managerState() (at time.Time, state manager.State, err error) {
-	path := boot.ManagerFile(c.state)
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return at, state, nil
-	}
-	if err != nil {
-		return at, state, err
-	}
-	state, err = cache.New[manager.State](path).Load()
-	return info.ModTime(), state, err
+// watermark is how far an update scan is.
+type watermark struct {
+	Watermark time.Time `json:"watermark"`
+}
+
+// untilScans waits until the scans are as far as is asked for, and returns when they were. It
+// asks the manager: its file has a cursor a quarter of a second later, and a watermark some seconds.
+func (c *cupid) untilScans(ctx context.Context, what string, far func(scans) bool) (at time.Time, err error) {
+	err = c.until(ctx, what, statusEvery/4, func() (bool, error) {
+		s, err := c.status(ctx)
+		if err != nil {
+			return false, err
+		}
+		at = time.Now()
+		var report struct{ State scans }
+		if text, ok := s.Reports["0"]; ok {
+			err = json.Unmarshal(text, &report)
+		}
+		return far(report.State), err
+	})
+	return at, err
 }
 
 // singlyRate is the way of the original: for each row one SELECT by id and one by
