@@ -49,7 +49,12 @@
 //
 // Scans go first: a chunk of a sweep is given only when no scan has one to give, and
 // sweeps never have more than half of what the task workers have room for. In a run
-// with -once only sweeps run, without pauses and with all the room.
+// with -once only sweeps run, without pauses and with all the room; such a pass begins above
+// the greatest key and ends at it.
+//
+// A chunk ends at the n-th row, which the source finds by reading the n rows. Where keys are
+// whole numbers of which hardly one was missing in the last chunk, the next ends at its
+// begin plus n instead, until one turns out to be half empty.
 //
 // # Failures
 //
