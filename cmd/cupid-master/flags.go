@@ -4,7 +4,8 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"strings"
+
+	"github.com/masixun71/cupid/pkg/boot"
 )
 
 const usage = `cupid finds rows that replication has lost or changed, and calls back until they are right.
@@ -53,11 +54,6 @@ type options struct {
 }
 
 var commands = map[string]bool{"status": true, "reload": true, "retry": true, "stop": true}
-
-// isID reports whether text is an id as -start-id takes it.
-func isID(text string) bool {
-	return len(text) >= 1 && len(text) <= 20 && strings.Trim(text, "0123456789") == ""
-}
 
 // parse reads the command line. A command may stand before or after the flags.
 func parse(args []string) (options, error) {
@@ -126,7 +122,7 @@ func (o options) fit() error {
 		return &usageError{"-report and -sql cannot write to the same place"}
 	case o.json && o.command != "status":
 		return &usageError{"-json goes with status"}
-	case o.startID != "" && !isID(o.startID):
+	case o.startID != "" && !boot.IsStartID(o.startID):
 		return &usageError{"-start-id takes a number from 0 on"}
 	}
 	return nil

@@ -265,11 +265,6 @@ func (c cursors) Load() (manager.State, error) {
 // Save replaces the file.
 func (c cursors) Save(s manager.State) error { return c.file.Save(s) }
 
-// isID reports whether text is what the original's cursor file holds.
-func isID(text string) bool {
-	return len(text) >= 1 && len(text) <= 20 && strings.Trim(text, "0123456789") == ""
-}
-
 // startID is where insert scans without a cursor begin: the original's cursor
 // file, where there is one, else what the command line says.
 func (w *worker) startID() (string, error) {
@@ -285,7 +280,7 @@ func (w *worker) startID() (string, error) {
 	if id == "" {
 		return w.orders.StartID, nil
 	}
-	if !isID(id) {
+	if !boot.IsStartID(id) {
 		return "", fmt.Errorf("take over the original's cursor: %s holds %.40q, which is no id: correct or remove the file", path, id)
 	}
 	w.log.Info().Str("file", path).Str("id", id).Msg("the original's cursor is where insert scans without a cursor of their own begin")

@@ -9,10 +9,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // RoleCheck is the role of a worker that tests the configuration against the
-// databases, reports, and ends. It has no slot in the pool.
+// databases and reports. Then it ends or, in a run with -once, is given the manager's role.
 const RoleCheck = "check"
 
 // Orders is the body of a welcome.
@@ -36,6 +37,11 @@ type Orders struct {
 	SQL    bool `json:"sql,omitempty"`
 	// StateDir is the directory of the cache files.
 	StateDir string `json:"stateDir"`
+}
+
+// IsStartID reports whether text can be a StartID: 1 to 20 digits.
+func IsStartID(text string) bool {
+	return len(text) >= 1 && len(text) <= 20 && strings.Trim(text, "0123456789") == ""
 }
 
 // TypeReport is the message by which a check worker answers.

@@ -75,11 +75,16 @@ func together(ctx context.Context, a, b func(context.Context) error) error {
 			cancel()
 		}
 	}
-	var wg sync.WaitGroup
-	wg.Go(func() { run(b) })
-	run(a)
-	wg.Wait()
+	beside(func() { run(a) }, func() { run(b) })
 	return first
+}
+
+// beside runs two functions at the same time, and returns when both have.
+func beside(a, b func()) {
+	var wg sync.WaitGroup
+	wg.Go(b)
+	a()
+	wg.Wait()
 }
 
 // ReadSourceByKeys reads the source rows that have one of keys, and possibly others

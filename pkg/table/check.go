@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -42,9 +41,7 @@ func (r *Report) fault(err error) {
 	if _, ok := errors.AsType[*Fault](err); ok {
 		list = &r.Faults
 	}
-	if text := err.Error(); !slices.Contains(*list, text) {
-		*list = append(*list, text)
-	}
+	*list = union(*list, []string{err.Error()})
 }
 
 // join adds what another report found.
@@ -114,14 +111,6 @@ func (p *Pair) Check(ctx context.Context) Report {
 	})
 	r.join(rDes)
 	return r
-}
-
-// beside runs two functions at the same time, and returns when both have.
-func beside(a, b func()) {
-	var wg sync.WaitGroup
-	wg.Go(b)
-	a()
-	wg.Wait()
 }
 
 func checkSide(ctx context.Context, r *Report, s *side) (*meta, error) {
