@@ -12,7 +12,7 @@ import (
 type Config struct {
 	// Where an editor finds the JSON schema of this file. cupid does not read it.
 	Schema string `json:"$schema,omitempty"`
-	// Number of worker processes: one manager, one callback worker, the rest task workers. Default 3, from 3 to 256.
+	// Number of worker processes: one manager, one callback worker, the rest task workers, which share the machine's processors. Default 3, from 3 to 256.
 	WorkerNumber int `json:"workerNumber"`
 	// Directory of the log files, one file a process and day. Required.
 	LogDir string `json:"logDir"`
@@ -136,6 +136,9 @@ func (j *Job) fields() []field {
 func (c *Config) CallbackWorkerInterval() time.Duration {
 	return milliseconds(c.CallbackWorkerIntervalMillisecond)
 }
+
+// TaskWorkers is how many of the workers are task workers.
+func (c *Config) TaskWorkers() int { return c.WorkerNumber - 2 }
 
 // TaskWorkerInterval is TaskWorkerIntervalMillisecond as a duration.
 func (c *Config) TaskWorkerInterval() time.Duration {
