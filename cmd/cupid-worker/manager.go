@@ -196,9 +196,9 @@ func (s scanned) CutKeys(ctx context.Context, after, upTo *string, limit int) (c
 }
 
 // StepKeys bounds a chunk of a sweep by key without a look at the rows.
-func (s scanned) StepKeys(ctx context.Context, after, upTo string, n int) (string, bool, error) {
-	last, ok, err := s.both.StepKeys(ctx, after, upTo, n)
-	return last, ok, definite(err)
+func (s scanned) StepKeys(ctx context.Context, after, upTo string, most, least int) (string, int, error) {
+	last, rows, err := s.both.StepKeys(ctx, after, upTo, most, least)
+	return last, rows, definite(err)
 }
 
 // LastKey is the greatest key of the source.

@@ -1,8 +1,9 @@
 package chunk
 
-// Group is the rows of a chunk that have one hash of their key.
+// Group is the rows of a chunk that have one hash of their key, or one key.
 type Group struct {
-	// Number is the hash.
+	// Number is the hash, or which of the values above the chunk's lower bound the key is, the
+	// first being 0.
 	Number int
 	// Rows is how many there are on the side that has more of them.
 	Rows int
@@ -13,6 +14,8 @@ type Group struct {
 type Groups struct {
 	// Of is how many groups there are in all.
 	Of int
+	// ByKey says that each group is one key.
+	ByKey bool
 	// Some are those that are meant.
 	Some []Group
 }
@@ -35,12 +38,12 @@ func (g Groups) Portions(most int) []Groups {
 	from, rows := 0, 0
 	for i, one := range g.Some {
 		if rows += one.Rows; rows > most && i > from {
-			all = append(all, Groups{g.Of, g.Some[from:i]})
+			all = append(all, Groups{g.Of, g.ByKey, g.Some[from:i]})
 			from, rows = i, one.Rows
 		}
 	}
 	if from < len(g.Some) {
-		all = append(all, Groups{g.Of, g.Some[from:]})
+		all = append(all, Groups{g.Of, g.ByKey, g.Some[from:]})
 	}
 	return all
 }

@@ -35,6 +35,7 @@ const (
 	MaxRows        = maxRows
 	MaxDivisible   = maxDivisible
 	StartDivisible = startDivisible
+	LastRows       = lastRows
 	OpenAge        = openAge
 	Patience       = patience
 

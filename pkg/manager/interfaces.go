@@ -57,9 +57,10 @@ type Whole interface {
 	// CutKeys bounds the next chunk of about limit source rows in (after, upTo], nil being
 	// open, in the order of the join key; more where rows share a key.
 	CutKeys(ctx context.Context, after, upTo *string, limit int) (chunk.Cut, error)
-	// StepKeys bounds the next chunk without a look at the rows: it has n at most, and may have
-	// none. ok is false where that cannot be, and where it would not end below upTo.
-	StepKeys(ctx context.Context, after, upTo string, n int) (last string, ok bool, err error)
+	// StepKeys bounds the next chunk without a look at the rows: it has so many at most, and may
+	// have none. That is most, and less towards the end, but no less than least; 0 where that
+	// cannot be, and where the chunk would not end below upTo.
+	StepKeys(ctx context.Context, after, upTo string, most, least int) (last string, rows int, err error)
 	// LastKey is the greatest key of the source; ok is false when there is no row.
 	LastKey(ctx context.Context) (text string, ok bool, err error)
 	// CutBuckets bounds the next chunk of a sweep by buckets: about limit rows of either

@@ -241,12 +241,11 @@ func (l *lane) cutting() *look {
 
 // cutNext cuts one chunk off k and stages it, or finds that k is whole.
 func (l *lane) cutNext(ctx context.Context, k *look) error {
-	upTo, rows, err := l.cut(ctx, k)
+	upTo, rows, last, err := l.cut(ctx, k)
 	if err != nil {
 		return err
 	}
 	l.recovered()
-	last := (k.span.open || k.span.filled) && rows < l.rows
 	if last && k.span.filled {
 		upTo.ID = k.span.upTo
 	}
@@ -271,14 +270,16 @@ func (l *lane) cutNext(ctx context.Context, k *look) error {
 	return nil
 }
 
-// cut bounds the next chunk of k, for a sweep without a look at the rows where that can be.
-func (l *lane) cut(ctx context.Context, k *look) (chunk.Position, int, error) {
+// cut bounds the next chunk of k, for a sweep without a look at the rows where that can be. last
+// says that no row is left behind it where all of them are in the span.
+func (l *lane) cut(ctx context.Context, k *look) (upTo chunk.Position, rows int, last bool, err error) {
 	if l.sweep != nil {
-		if upTo, ok, err := l.sweep.step(ctx, k); err != nil || ok {
-			return upTo, l.rows, err
+		if upTo, rows, err = l.sweep.step(ctx, k); err != nil || rows > 0 {
+			return upTo, rows, false, err
 		}
 	}
-	return l.planner.cut(ctx, k.span, k.at, l.rows)
+	upTo, rows, err = l.planner.cut(ctx, k.span, k.at, l.rows)
+	return upTo, rows, (k.span.open || k.span.filled) && rows < l.rows, err
 }
 
 // stage puts a part of o in line to be offered.

@@ -10,9 +10,10 @@ const (
 	// startRows is how many rows the first chunk of a sweep has; the cost of a chunk
 	// beside that of its rows is small from there on. minRows and maxRows bound it: a
 	// larger chunk gains nothing, unless it can be divided where it differs. maxDivisible bounds
-	// those, and with -once startDivisible is where they start (make bench-sweep).
-	startRows, minRows, maxRows  = 5000, 500, 10_000
-	startDivisible, maxDivisible = 20_000, 40_000
+	// those, and with -once startDivisible is where they start, and lastRows about where they end
+	// (make bench-sweep).
+	startRows, minRows, maxRows            = 5000, 500, 10_000
+	startDivisible, maxDivisible, lastRows = 20_000, 40_000, 10_000
 	// targetTime is how long the queries of a chunk should take.
 	targetTime = 500 * time.Millisecond
 	// unknownRows stands for the size of a table that no one knows. A larger one is

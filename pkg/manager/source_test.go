@@ -401,12 +401,18 @@ func (s *source) CutKeys(_ context.Context, after, upTo *string, limit int) (chu
 }
 
 // StepKeys counts.
-func (s *source) StepKeys(_ context.Context, after, upTo string, n int) (string, bool, error) {
+func (s *source) StepKeys(_ context.Context, after, upTo string, most, least int) (string, int, error) {
 	if err := s.enter("steps"); err != nil {
-		return "", false, err
+		return "", 0, err
 	}
-	at := number(after) + int64(n)
-	return strconv.FormatInt(at, 10), s.steps && at < number(upTo), nil
+	if int64(most) > (number(upTo)-number(after))/4 {
+		most = least
+	}
+	at := number(after) + int64(most)
+	if !s.steps || at >= number(upTo) {
+		return "", 0, nil
+	}
+	return strconv.FormatInt(at, 10), most, nil
 }
 
 // LastKey is Head.

@@ -268,14 +268,20 @@ func (s *sweepScan) end() {
 
 // step bounds the next chunk of k without a look at the rows, where the last one that was
 // cut had hardly fewer than its range has keys. To find a row by its place the server reads
-// all rows before it, which is a third of what a pass costs.
-func (s *sweepScan) step(ctx context.Context, k *look) (upTo chunk.Position, ok bool, err error) {
+// all rows before it, which is a third of what a pass costs. With -once the last chunks are
+// smaller: all workers are done at about the same time then, and what differs at the end of the
+// table is found, and settles, while others are still compared.
+func (s *sweepScan) step(ctx context.Context, k *look) (upTo chunk.Position, rows int, err error) {
 	if !s.dense || s.top == nil || k.at == nil {
-		return chunk.Position{}, false, nil
+		return chunk.Position{}, 0, nil
 	}
-	upTo.ID, ok, err = s.lane.source.StepKeys(ctx, k.at.ID, *s.top, s.lane.rows)
-	s.dense = s.dense && ok
-	return upTo, ok, err
+	least := s.lane.rows
+	if s.once {
+		least = min(least, lastRows)
+	}
+	upTo.ID, rows, err = s.lane.source.StepKeys(ctx, k.at.ID, *s.top, s.lane.rows, least)
+	s.dense = rows > 0
+	return upTo, rows, err
 }
 
 func (s *sweepScan) cut(ctx context.Context, to span, at *chunk.Position, limit int) (chunk.Position, int, error) {

@@ -577,3 +577,28 @@ func TestG2DenseKeysAreCutByCounting(t *testing.T) {
 		}
 	})
 }
+
+// Nobody waits at the end of a run with -once for the one worker that has a large chunk.
+func TestOnceEndsWithSmallChunks(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		s := newSource()
+		s.steps, s.divisible = true, true
+		s.add(8 * manager.StartDivisible)
+		w.sweeps("orders", s)
+		w.once("a")
+		w.start()
+		chunks := w.sweep(s, time.Minute)
+		if len(s.unlooked(chunk.Sweep)) > 0 {
+			t.Errorf("%d rows were not looked at", len(s.unlooked(chunk.Sweep)))
+		}
+		var rows []int
+		for _, c := range chunks {
+			rows = append(rows, c.Rows)
+		}
+		n := len(rows)
+		if n < 8 || slices.Max(rows) != manager.StartDivisible || slices.Max(rows[n-3:]) > manager.LastRows || slices.Min(rows[1:n-1]) < manager.LastRows {
+			t.Errorf("chunks of %v rows, want such of %d, and the last ones of %d", rows, manager.StartDivisible, manager.LastRows)
+		}
+	})
+}

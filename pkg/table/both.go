@@ -57,7 +57,11 @@ func (p *Pair) readKeys(ctx context.Context, pl *plan, on row.Side, c chunk.Chun
 	if err != nil {
 		return nil, s.explain(ctx, "read range", err)
 	}
-	where, args := s.where(append(range_, pl.sweep.sums.groupCondition(on, groups)...))
+	some, err := pl.groupCondition(on, c, groups)
+	if err != nil {
+		return nil, s.explain(ctx, "read range", err)
+	}
+	where, args := s.where(append(range_, some...))
 	batch := p.batch(pl, on, max(c.Rows, 16))
 	queries := []query{{"SELECT " + l.sql() + " FROM " + quote(s.o.Table) + where, args}}
 	return batch, s.read(ctx, "read "+c.String(), queries, one(s.checked(l.rowOf(batch, id))))

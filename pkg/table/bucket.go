@@ -45,7 +45,7 @@ func (b planner) buckets(s sweepPlan, keys []columnPair, follows [2]string) *buc
 	}
 	for _, on := range []row.Side{row.Source, row.Destination} {
 		for salt := range uint32(2) {
-			text = append(text, s.sums.bucketed(on, salt))
+			text = append(text, s.sums.numbered(on, s.sums.keyHash(on), salt))
 		}
 	}
 	pl.sums = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(strings.Join(text, "\n"))))

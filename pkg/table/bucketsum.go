@@ -5,22 +5,31 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/row"
 )
 
 const (
+	// keyBits is how much of a key, or of its hash, there is in the number of a row: above the
+	// 32 bits of the hash of the values one has to stay free, since the driver has an int64 for 63
+	// bits, and a text for 64.
+	keyBits, keyMask = 31, 1<<keyBits - 1
+	// keyShift leaves what there is of the key in the number of a row.
+	keyShift = 32
 	// bucketShift leaves the bucket of a key's hash: its highest bits.
-	bucketShift = 32 - 16
-	// keyShift makes room for the hash of the values below that of the key, which loses its
-	// lowest bit for it: the driver has an int64 for 63 bits, and a text for 64.
-	keyShift = 32 - 1
+	bucketShift = keyBits - 16
 )
 
-// keyHash is the hash of a row's key, by which its bucket is known: 32 bits.
+// keyHash is the hash of a row's key, by which its bucket is known: 31 bits.
 func (s summer) keyHash(side row.Side) string {
-	return hashCRC32.of(s.keyText(hashCRC32, side))
+	return "(" + hashCRC32.of(s.keyText(hashCRC32, side)) + " >> 1)"
+}
+
+// lowKey are the lowest 31 bits of a key that is one integer.
+func (s summer) lowKey(side row.Side) string {
+	return "(" + quote(columnOf(s.keys[0].rule, side).Name) + " & " + strconv.Itoa(keyMask) + ")"
 }
 
 // rowHash is a hash of a row's values, of 32 bits. With SHA-2 it has a parameter, the salt.
@@ -32,11 +41,11 @@ func (s summer) rowHash(side row.Side, salt uint32) (expression string, salted b
 	return h.of(h.text(side, s.columns, "")), false
 }
 
-// bucketed is the number by which a row is added up: its key's hash and, in the lower
-// half, that of its values.
-func (s summer) bucketed(side row.Side, salt uint32) string {
+// numbered is the number by which a row is added up: what there is of its key, 31 bits, and in
+// the lower half the hash of its values.
+func (s summer) numbered(side row.Side, key string, salt uint32) string {
 	hash, _ := s.rowHash(side, salt)
-	return fmt.Sprintf("((%s >> 1) << 32) | %s", s.keyHash(side), hash)
+	return fmt.Sprintf("(%s << %d) | %s", key, keyShift, hash)
 }
 
 // mix is what a row counts for: the finalizer of SplitMix64, which has every bit of
@@ -93,16 +102,16 @@ func (p *Pair) addSide(ctx context.Context, pl *plan, on row.Side, after places,
 	if err != nil || none {
 		return 0, s.explain(ctx, "add up buckets", err)
 	}
-	err = s.readHashes(ctx, "add up "+c.String(), pl, on, s.inPrimaryOrder(), range_, c.Salt, func(n uint64) {
+	err = s.readHashes(ctx, "add up "+c.String(), pl, on, s.inPrimaryOrder(), pl.sweep.sums.keyHash(on), range_, c.Salt, func(n uint64) {
 		rows++
 		take(uint16(n>>(keyShift+bucketShift)), uint32(mix(n, c.Salt)))
 	})
 	return rows, err
 }
 
-// readHashes streams the number of each row of a range, see bucketed.
-func (s *side) readHashes(ctx context.Context, doing string, pl *plan, on row.Side, from string, range_ []condition, salt uint32, take func(n uint64)) error {
-	q := s.hashQuery(pl, on, from, range_, salt)
+// readHashes streams the number of each row of a range, see numbered.
+func (s *side) readHashes(ctx context.Context, doing string, pl *plan, on row.Side, from, key string, range_ []condition, salt uint32, take func(n uint64)) error {
+	q := s.hashQuery(pl, on, from, key, range_, salt)
 	return s.read(ctx, doing, []query{q}, one(func(values []driver.Value) error {
 		n, ok := values[0].(int64)
 		if !ok {
@@ -114,12 +123,12 @@ func (s *side) readHashes(ctx context.Context, doing string, pl *plan, on row.Si
 }
 
 // hashQuery asks for the number of each row of a range.
-func (s *side) hashQuery(pl *plan, on row.Side, from string, range_ []condition, salt uint32) query {
+func (s *side) hashQuery(pl *plan, on row.Side, from, key string, range_ []condition, salt uint32) query {
 	where, args := s.where(range_)
 	if _, salted := pl.sweep.sums.rowHash(on, salt); salted {
 		args = append([]driver.Value{int64(salt)}, args...)
 	}
-	return query{"SELECT " + pl.sweep.sums.bucketed(on, salt) + " FROM " + from + where, args}
+	return query{"SELECT " + pl.sweep.sums.numbered(on, key, salt) + " FROM " + from + where, args}
 }
 
 // ReadBuckets reads the rows of a chunk whose keys are in its buckets, on both sides. Rows

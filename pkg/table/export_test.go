@@ -132,7 +132,7 @@ func (p *Pair) AddUpQuery(ctx context.Context, side row.Side, c chunk.Chunk) (Qu
 	if err != nil {
 		return Query{}, err
 	}
-	q := p.side(side).hashQuery(pl, side, p.side(side).inPrimaryOrder(), range_, c.Salt)
+	q := p.side(side).hashQuery(pl, side, p.side(side).inPrimaryOrder(), pl.sweep.sums.keyHash(side), range_, c.Salt)
 	return Query{q.text, q.args}, nil
 }
 

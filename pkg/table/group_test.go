@@ -2,6 +2,7 @@ package table_test
 
 import (
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,6 +98,75 @@ func TestGroupsCountRows(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGroupsByKey has keys of all signs and sizes: of a part of which hardly a key is missing
+// the rows that differ are read, and no others.
+func TestGroupsByKey(t *testing.T) {
+	cases := []struct{ name, src, des, base string }{
+		{"small", "TINYINT", "BIGINT", "-60"},
+		{"around zero", "BIGINT", "INT", "-50"},
+		{"31 bits", "BIGINT", "BIGINT UNSIGNED", "2147483600"},
+		{"32 bits", "INT UNSIGNED ZEROFILL", "BIGINT", "4294967190"},
+		{"negative", "BIGINT", "BIGINT", "-9223372036854775807"},
+		{"63 bits", "BIGINT UNSIGNED", "BIGINT UNSIGNED", "9223372036854775750"},
+		{"the greatest", "BIGINT UNSIGNED", "BIGINT UNSIGNED", "18446744073709551514"},
+	}
+	for server, db := range servers() {
+		for _, c := range cases {
+			t.Run(server+" "+c.name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, db, "k "+c.src+" NOT NULL UNIQUE, v INT", "k "+c.des+" NOT NULL UNIQUE, v INT", func(o *table.PairOptions) { o.Columns = o.Columns[1:] })
+				base, ok := new(big.Int).SetString(c.base, 10)
+				if !ok {
+					t.Fatal(c.base)
+				}
+				key := func(i int64) string { return new(big.Int).Add(base, big.NewInt(i)).String() }
+				var src, des, want []string
+				for i := range int64(101) {
+					switch {
+					case i == 1 || i == 100: // both ends of the part
+						src = append(src, fmt.Sprintf("(%d, %s, 1)", i, key(i)))
+						want = append(want, key(i)+" missing")
+					case i == 50:
+						src = append(src, fmt.Sprintf("(%d, %s, 1)", i, key(i)))
+						des = append(des, fmt.Sprintf("(%d, %s, 2)", i, key(i)))
+						want = append(want, key(i)+" different v")
+					case i == 77:
+						des = append(des, fmt.Sprintf("(%d, %s, 1)", i, key(i)))
+						want = append(want, key(i)+" orphan")
+					case i%10 > 3:
+						src = append(src, fmt.Sprintf("(%d, %s, 1)", i, key(i)))
+						des = append(des, fmt.Sprintf("(%d, %s, 1)", i, key(i)))
+					}
+				}
+				w.src.Exec(t, "INSERT INTO t VALUES "+strings.Join(src, ", "))
+				w.des.Exec(t, "INSERT INTO t VALUES "+strings.Join(des, ", "))
+				for salt := range uint32(2) {
+					part := sweepChunk(key(0), key(100))
+					part.Rows, part.Salt = len(src), salt
+					groups, rows, err := w.pair.GroupSums(t.Context(), part)
+					if err != nil || !groups.ByKey || len(groups.Some) != len(want) || rows != len(src) || groups.Rows() != len(want) {
+						t.Fatalf("%d rows, %+v differ, error %v, want %d rows and %d groups by key", rows, groups, err, len(src), len(want))
+					}
+					a, b, err := w.pair.ReadBoth(t.Context(), part, groups)
+					if err != nil || a.Len()+b.Len() != len(want)+1 {
+						t.Errorf("%d and %d rows were read, error %v, want those that differ", a.Len(), b.Len(), err)
+					}
+					if got := w.differences(t, part, groups); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+						t.Errorf("found %q, want %q", got, want)
+					}
+					part.Rows = 20 // of 100 values
+					if groups, _, err = w.pair.GroupSums(t.Context(), part); err != nil || groups.ByKey {
+						t.Errorf("%+v differ, error %v, want groups by a hash where few keys exist", groups, err)
+					}
+					if got := w.differences(t, part, groups); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+						t.Errorf("by hash: found %q, want %q", got, want)
+					}
+				}
+			})
+		}
 	}
 }
 

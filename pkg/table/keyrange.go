@@ -221,20 +221,21 @@ func (p *Pair) CutKeys(ctx context.Context, after, upTo *string, limit int) (chu
 }
 
 // StepKeys bounds the next chunk of a sweep without a look at the rows: it returns the text of
-// the key that is greater than after by n, so that there are at most n source rows in between.
-// ok is false where that is not below upTo, and where the key is not one whole number that is
-// unique.
-func (p *Pair) StepKeys(ctx context.Context, after, upTo string, n int) (last string, ok bool, err error) {
+// the key that is greater than after by rows, so that there are at most as many source rows in
+// between. That is most; where it is more than a quarter of what is left it is halved, and again,
+// but not below least. It is 0 where the key would not be below upTo, and where the key is not
+// one whole number that is unique.
+func (p *Pair) StepKeys(ctx context.Context, after, upTo string, most, least int) (last string, rows int, err error) {
 	pl, err := p.plan(ctx)
 	if err != nil || !pl.sweep.steps {
-		return "", false, err
+		return "", 0, err
 	}
-	id, ok := step(after, upTo, n)
-	if !ok {
-		return "", false, nil
+	id, rows := step(after, upTo, most, least)
+	if rows == 0 {
+		return "", 0, nil
 	}
 	at, err := keyOfID(id)
-	return at.ID, err == nil, err
+	return at.ID, rows, err
 }
 
 // LastKey is the text of the source's greatest key, in the order of the sweep's mode; ok is

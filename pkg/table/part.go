@@ -22,6 +22,8 @@ const (
 	// stepShare is how many more values than rows a range has at most for the next to be cut
 	// by counting, as a share of these: many more, and there would be more chunks for that.
 	stepShare = 4
+	// tailShare is how many more steps there are at least before the last ones.
+	tailShare = 4
 )
 
 // Parts divides a chunk of a sweep or of an insert scan into ranges of about 5,000 rows, as
@@ -59,7 +61,7 @@ func (pl *plan) parts(c chunk.Chunk) []chunk.Chunk {
 		if i == n-1 {
 			break // with the upper bound of the chunk, if that is one
 		}
-		at := chunk.Position{ID: after.plus(width / uint64(n) * uint64(i+1))}
+		at := chunk.Position{ID: after.plus(width / uint64(n) * uint64(i+1)).String()}
 		if c.Scan == chunk.Sweep {
 			var err error
 			if at, err = keyOfID(at.ID); err != nil {
@@ -119,10 +121,10 @@ func (a integer) to(b integer) uint64 {
 	return b.bits - a.bits // of two's complements it is right for both kinds of numbers
 }
 
-// plus is the text of what is greater by d.
-func (a integer) plus(d uint64) string {
+// plus is what is greater by d.
+func (a integer) plus(d uint64) integer {
 	bits := a.bits + d
-	return integer{bits, a.negative && int64(bits) < 0}.String()
+	return integer{bits, a.negative && int64(bits) < 0}
 }
 
 // denseRange reports whether the range of keys of so many rows has hardly more values than rows.
@@ -135,14 +137,19 @@ func denseRange(after *string, upTo string, rows int) bool {
 	return ok && ok2 && a.to(b) <= uint64(rows+rows/stepShare)
 }
 
-// step is the number that is greater than the key after by n; ok is false where that is not below upTo.
-func step(after, upTo string, n int) (at string, ok bool) {
+// step is the number that is greater than the key after by n, which is made of most as StepKeys
+// says, or 0 where it would not be below upTo.
+func step(after, upTo string, most, least int) (at string, n int) {
 	a, ok := integerBound(chunk.Sweep, after)
 	b, ok2 := integerBound(chunk.Sweep, upTo)
-	if !ok || !ok2 || n < 1 || a.to(b) <= uint64(n) {
-		return "", false
+	left := a.to(b)
+	for n = most; n/2 >= least && uint64(n) > left/tailShare; {
+		n /= 2
 	}
-	return a.plus(uint64(n)), true
+	if !ok || !ok2 || n < 1 || left <= uint64(n) {
+		return "", 0
+	}
+	return a.plus(uint64(n)).String(), n
 }
 
 // integerBound reads the bound of a chunk; ok is false if it is no integer.

@@ -1,6 +1,7 @@
 package table_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/masixun71/cupid/pkg/mariadb/mariadbtest"
@@ -30,10 +31,32 @@ func TestStepKeys(t *testing.T) {
 		{"VARCHAR(20)", "100", "1000", 500, ""},
 	} {
 		w := keyed(t, c.typ)
-		last, ok, err := w.pair.StepKeys(t.Context(), c.after, c.upTo, c.n)
-		if err != nil || ok != (c.want != "") || ok && last != c.want {
-			t.Errorf("%s: %d above %s and below %s is %q, %v, error %v, want %q", c.typ, c.n, c.after, c.upTo, last, ok, err, c.want)
+		last, rows, err := w.pair.StepKeys(t.Context(), c.after, c.upTo, c.n, c.n)
+		if err != nil || last != c.want || (rows == c.n) != (c.want != "") {
+			t.Errorf("%s: %d above %s and below %s is %q, %d, error %v, want %q", c.typ, c.n, c.after, c.upTo, last, rows, err, c.want)
 		}
+	}
+}
+
+// Towards the end steps get smaller, as far as they may.
+func TestLastStepsAreSmaller(t *testing.T) {
+	w := keyed(t, "BIGINT")
+	var rows []int
+	for at := "0"; ; {
+		next, n, err := w.pair.StepKeys(t.Context(), at, "400", 80, 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			break
+		}
+		at, rows = next, append(rows, n)
+	}
+	if want := []int{80, 80, 40, 40, 40, 20, 20, 20, 20, 20}; !slices.Equal(rows, want) {
+		t.Errorf("steps of %v rows, want %v", rows, want)
+	}
+	if _, n, err := w.pair.StepKeys(t.Context(), "0", "100", 80, 41); err != nil || n != 80 {
+		t.Errorf("a step of %d, error %v, which may be no smaller than 41", n, err)
 	}
 }
 
@@ -71,8 +94,8 @@ func TestDenseKeys(t *testing.T) {
 			if cut, err = w.pair.CutKeys(t.Context(), nil, nil, 200); err != nil || cut.Dense {
 				t.Errorf("cut %+v, error %v, want it not dense, since nobody knows where the keys begin", cut, err)
 			}
-			if _, ok, err := w.pair.StepKeys(t.Context(), after, "500", 200); err != nil || ok != (c.what != "many rows with one key") {
-				t.Errorf("a step is %v, error %v", ok, err)
+			if _, n, err := w.pair.StepKeys(t.Context(), after, "500", 200, 200); err != nil || (n > 0) != (c.what != "many rows with one key") {
+				t.Errorf("a step of %d, error %v", n, err)
 			}
 			last, ok, err := w.pair.LastKey(t.Context())
 			if err != nil || !ok {
