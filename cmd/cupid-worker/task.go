@@ -41,7 +41,7 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 		Idle: w.config.TaskWorkerInterval(), Log: w.log,
 	}
 	if w.orders.Once {
-		c.Idle = 0
+		c.Idle, c.Sweeps = 0, true
 	}
 	if w.orders.Report || w.orders.SQL {
 		c.Report = func(l []task.Line) {

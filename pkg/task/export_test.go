@@ -17,6 +17,7 @@ func Course(seen []bool) []bool {
 // Bounds of what a worker holds.
 const (
 	MaxInHand   = maxInHand
+	MaxSweeps   = maxSweepsInHand
 	MaxLent     = maxLent
 	MaxLentRows = maxLentRows
 )

@@ -6,9 +6,10 @@ import (
 )
 
 // stalled counts the chunks that wait, and so leave their places in the worker's hands to
-// others: for a database for longer than stallAfter, for the settle time, or until their
+// others: for a database for longer than after, for the settle time, or until their
 // events are durable. Safe for concurrent use.
 type stalled struct {
+	after   time.Duration // see stallAfter
 	changed chan struct{} // one: there is one more
 
 	mu           sync.Mutex // guards all below
@@ -67,7 +68,7 @@ func (s *stalled) waits(n int) {
 
 // begin is called before something that may wait, and what it returns after it.
 func (s *stalled) begin() (end func()) {
-	timer := time.AfterFunc(stallAfter, func() { s.waits(1) })
+	timer := time.AfterFunc(s.after, func() { s.waits(1) })
 	return func() {
 		if !timer.Stop() {
 			s.waits(-1)

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// maxInHand is how many chunks a worker has at work at a time.
-	maxInHand = 8
+	// maxInHand is how many chunks a worker has at work at a time. A worker that does nothing but
+	// sweeps has fewer, see Config.Sweeps: those of one pair that are read, and the next one.
+	maxInHand, maxSweepsInHand = 8, readers + 1
 	// maxLent and maxLentRows bound the chunks beside them that settle, or wait until their
 	// events are durable, and their suspects, of which no more than the key, the id and a
 	// fingerprint are kept. Where most rows are seen before their copies are, almost every
@@ -26,7 +27,9 @@ const (
 	// others. One of them has the rows of its chunk in memory at most, and readers
 	// bounds those of a pair. maxStalled bounds such chunks.
 	stallAfter = 50 * time.Millisecond
-	maxStalled = 4096
+	// stallSweepAfter is stallAfter with Config.Sweeps.
+	stallSweepAfter = time.Second
+	maxStalled      = 4096
 	// readers is how many chunks of one pair are read at a time: two, so that one
 	// is read from the source while another is compared or read from the
 	// destination.
@@ -61,7 +64,11 @@ type Config struct {
 	// Idle is how often an idle worker looks for work. Once it has some it works
 	// all of it off without waiting.
 	Idle time.Duration
-	Log  zerolog.Logger
+	// Sweeps says that all chunks are of sweeps, and large: the worker takes a few at a time, so
+	// that the last ones go to whoever has the time for them, and a chunk in hand is not held up by
+	// others.
+	Sweeps bool
+	Log    zerolog.Logger
 }
 
 // Worker compares chunks.
@@ -70,6 +77,7 @@ type Worker struct {
 	chunks  chan chunk.Chunk // room for all that can have been asked for
 	results chan chunk.Result
 	pairs   map[string]*reader
+	inHand  int // how many chunks there are at work at a time
 	stalled stalled
 
 	mu     sync.Mutex // guards counts
@@ -98,7 +106,10 @@ type Counts struct {
 func New(c Config) *Worker {
 	w := &Worker{
 		config: c, chunks: make(chan chunk.Chunk, maxInHand+maxStalled+maxLent), results: make(chan chunk.Result), pairs: map[string]*reader{},
-		stalled: stalled{changed: make(chan struct{}, 1)},
+		inHand: maxInHand, stalled: stalled{after: stallAfter, changed: make(chan struct{}, 1)},
+	}
+	if c.Sweeps {
+		w.inHand, w.stalled.after = maxSweepsInHand, stallSweepAfter
 	}
 	for name, p := range c.Pairs {
 		w.pairs[name] = newReader(p, &w.stalled)
@@ -139,7 +150,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer turn.Stop()
 	resting := false
 	for {
-		if n := maxInHand + w.stalled.free() - len(hand) - wanted; n > 0 {
+		if n := w.inHand + w.stalled.free() - len(hand) - wanted; n > 0 {
 			if err := w.config.Work.Want(ctx, n); err != nil {
 				return ignoreEnd(ctx, err)
 			}

@@ -271,6 +271,30 @@ func TestG7NoMoreChunksThanFitIntoTheHands(t *testing.T) {
 	})
 }
 
+// Of large chunks a worker takes no more than it reads, and the next one, though each takes a
+// while; where a database hangs the next pairs get their turn all the same.
+func TestAWorkerThatSweepsTakesFewChunks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, func(c *task.Config, _ *master) { c.Sweeps = true })
+		r.beforeRange = func(ctx context.Context) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}
+		for range task.MaxSweeps {
+			r.give(10)
+		}
+		after(900 * time.Millisecond)
+		if n := r.room(); n != 0 {
+			t.Errorf("%d more are wanted while %d are read", n, task.MaxSweeps)
+		}
+		after(200 * time.Millisecond)
+		if n := r.room(); n != task.MaxSweeps {
+			t.Errorf("%d more are wanted while the database hangs, want %d", n, task.MaxSweeps)
+		}
+		r.ended()
+	})
+}
+
 // room is how many chunks the worker wants more.
 func (r *rig) room() int {
 	r.master.mu.Lock()

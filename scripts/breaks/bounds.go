@@ -20,7 +20,7 @@ var bounds = []brk{
 	{
 		promise: "G6", what: "chunks of databases that hang fill the hands of the task workers", test: "TestG6NinetyNineBlackHolesHoldUpNoOther",
 		edits: []edit{
-			{"pkg/task/task.go", "maxInHand + w.stalled.free() - ", "maxInHand - "},
+			{"pkg/task/task.go", "w.inHand + w.stalled.free() - ", "w.inHand - "},
 			{"pkg/manager/manager.go", "broken: true, window: maxOpen,", "window: maxOpen,"},
 			{"pkg/manager/failure.go", "l.broken, l.wait = true, ", "l.broken, l.wait = false, "},
 		},
