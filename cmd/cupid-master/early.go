@@ -42,14 +42,22 @@ type early struct {
 func startEarly(ctx context.Context, slots []supervisor.Slot, start func(context.Context, supervisor.Order) (*process.Child, error)) *early {
 	ctx, cancel := context.WithCancel(ctx)
 	e := &early{began: time.Now(), cancel: cancel, children: map[int]*process.Child{}, pending: map[int]chan struct{}{}}
+	var manager chan struct{} // closed when the start of the manager is over: everything waits for what it finds out
 	for i, slot := range slots {
 		if slot.Role == router.RoleCallback {
 			continue // it has nothing to do before a row was found that differs
 		}
 		over := make(chan struct{})
 		e.pending[i] = over
+		first := manager
+		if i == managerSlot {
+			manager = over
+		}
 		e.starts.Go(func() {
 			defer close(over)
+			if first != nil {
+				<-first
+			}
 			child, err := start(ctx, supervisor.Order{Slot: i, Generation: 1, Role: slot.Role, Title: slot.Title})
 			if err != nil {
 				return // the pool tries it again, and says why it fails

@@ -278,8 +278,12 @@ func (l *lane) cut(ctx context.Context, k *look) (upTo chunk.Position, rows int,
 			return upTo, rows, false, err
 		}
 	}
-	upTo, rows, err = l.planner.cut(ctx, k.span, k.at, l.rows)
-	return upTo, rows, (k.span.open || k.span.filled) && rows < l.rows, err
+	limit := l.rows
+	if l.sweep != nil {
+		limit = l.sweep.limit(k)
+	}
+	upTo, rows, err = l.planner.cut(ctx, k.span, k.at, limit)
+	return upTo, rows, (k.span.open || k.span.filled) && rows < limit, err
 }
 
 // stage puts a part of o in line to be offered.

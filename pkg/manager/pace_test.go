@@ -302,6 +302,13 @@ func TestChunksThatCanBeDividedGrowLarger(t *testing.T) {
 			w.start()
 			largest := 0
 			w.swept(s, w.take(), time.Millisecond) // above the last row
+			if divisible {
+				if first := w.take(); first.Rows != 1 {
+					t.Errorf("the first chunk has %d rows, want one, since it has no lower bound", first.Rows)
+				} else {
+					w.swept(s, first, time.Millisecond)
+				}
+			}
 			for i := range 10 {
 				c := w.take()
 				if want := map[bool]int{false: manager.StartRows, true: manager.StartDivisible}[divisible]; i == 0 && c.Rows != want {

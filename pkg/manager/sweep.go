@@ -284,6 +284,16 @@ func (s *sweepScan) step(ctx context.Context, k *look) (upTo chunk.Position, row
 	return upTo, rows, err
 }
 
+// limit is how many rows the next chunk of k has at most where it is cut by a look at the rows. Where
+// large chunks can be divided the first one ends at the first row: it has no lower bound, without
+// which it could not be.
+func (s *sweepScan) limit(k *look) int {
+	if k.at == nil && s.state.Mode == SweepByKey && s.plan.Divisible && min(int64(s.lane.rows), s.expected) > startRows {
+		return 1
+	}
+	return s.lane.rows
+}
+
 func (s *sweepScan) cut(ctx context.Context, to span, at *chunk.Position, limit int) (chunk.Position, int, error) {
 	var after, upTo *string
 	if at != nil {

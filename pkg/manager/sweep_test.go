@@ -597,8 +597,8 @@ func TestOnceEndsWithSmallChunks(t *testing.T) {
 			rows = append(rows, c.Rows)
 		}
 		n := len(rows)
-		if n < 8 || slices.Max(rows) != manager.StartDivisible || slices.Max(rows[n-3:]) > manager.LastRows || slices.Min(rows[1:n-1]) < manager.LastRows {
-			t.Errorf("chunks of %v rows, want such of %d, and the last ones of %d", rows, manager.StartDivisible, manager.LastRows)
+		if n < 8 || slices.Max(rows) != manager.StartDivisible || slices.Max(rows[n-3:]) > manager.LastRows || rows[1] != 1 || slices.Min(rows[2:n-1]) < manager.LastRows {
+			t.Errorf("chunks of %v rows, want one row first, then chunks of %d rows, and the last ones of %d", rows, manager.StartDivisible, manager.LastRows)
 		}
 	})
 }
