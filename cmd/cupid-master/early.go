@@ -58,6 +58,9 @@ func startEarly(ctx context.Context, slots []supervisor.Slot, start func(context
 			if first != nil {
 				<-first
 			}
+			if ctx.Err() != nil {
+				return
+			}
 			child, err := start(ctx, supervisor.Order{Slot: i, Generation: 1, Role: slot.Role, Title: slot.Title})
 			if err != nil {
 				return // the pool tries it again, and says why it fails

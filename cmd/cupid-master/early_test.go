@@ -118,6 +118,52 @@ func TestEarlyWorkersThatDoNotStartAreLeftToThePool(t *testing.T) {
 	}
 }
 
+// Everything waits for what the manager finds out: nothing is started beside it, and nothing at all
+// once that is in vain.
+func TestEarlyManagerIsStartedFirst(t *testing.T) {
+	t.Parallel()
+	none := errors.New("no process")
+	manager, began := make(chan struct{}), make(chan int, 4)
+	start := func(ctx context.Context, order supervisor.Order) (*process.Child, error) {
+		began <- order.Slot
+		if order.Slot == 0 {
+			select {
+			case <-manager:
+			case <-ctx.Done():
+			}
+		}
+		return nil, none
+	}
+	e := master.StartEarly(t.Context(), 4, 0, start)
+	if slot := <-began; slot != 0 {
+		t.Errorf("slot %d was started first", slot)
+	}
+	waiting, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	e.Take(waiting, 2, 1)
+	if len(began) > 0 {
+		t.Error("others were started beside the manager")
+	}
+	close(manager)
+	e.Take(t.Context(), 2, 1)
+	e.Take(t.Context(), 3, 1)
+	if len(began) != 2 {
+		t.Errorf("%d others were started, want 2", len(began))
+	}
+	e.Discard()
+
+	for len(began) > 0 {
+		<-began
+	}
+	manager = make(chan struct{})
+	e = master.StartEarly(t.Context(), 4, 0, start)
+	<-began
+	e.Discard()
+	if len(began) > 0 {
+		t.Error("workers were started that nobody wants any more")
+	}
+}
+
 // A run that its check ends has started workers meanwhile, and leaves none.
 func TestOnceThatIsNotGood(t *testing.T) {
 	t.Parallel()

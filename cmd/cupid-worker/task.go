@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -24,7 +25,9 @@ import (
 // task builds a task worker.
 func (w *worker) task(ctx context.Context) (func(context.Context) error, func() error, error) {
 	debug.SetGCPercent(batchGCPercent)
-	runtime.GOMAXPROCS(processors(runtime.GOMAXPROCS(0), w.config.TaskWorkers()))
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(processors(runtime.GOMAXPROCS(0), w.config.TaskWorkers()))
+	}
 	hand := newHand(boot.TaskFile(w.orders.StateDir, w.welcome.Slot), w.log)
 	pairs := map[string]task.Pair{}
 	open := closers{hand.close}
@@ -66,7 +69,7 @@ const batchGCPercent = 200
 
 // processors is how many of the machine's processors a task worker uses: its part of them. With
 // more of them its threads would mostly look for work in vain, and take that time from a server
-// on the same machine.
+// on the same machine. The number stays as it is when the limit of a container changes.
 func processors(all, workers int) int { return max(1, all/max(workers, 1)) }
 
 // taskConns is how many connections a task worker opens to each side of a pair:

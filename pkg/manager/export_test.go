@@ -36,6 +36,7 @@ const (
 	MaxDivisible   = maxDivisible
 	StartDivisible = startDivisible
 	LastRows       = lastRows
+	TargetTime     = targetTime
 	OpenAge        = openAge
 	Patience       = patience
 

@@ -264,7 +264,7 @@ func (l *lane) cutNext(ctx context.Context, k *look) error {
 	if k.whole = last || k.span.filled && upTo.ID == k.span.upTo; !o.beyond {
 		k.at = &upTo
 	}
-	if l.sweep != nil {
+	if l.sweep != nil && !lowest(p.chunk) {
 		l.sweep.spend(rows)
 	}
 	return nil

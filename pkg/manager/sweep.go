@@ -294,6 +294,10 @@ func (s *sweepScan) limit(k *look) int {
 	return s.lane.rows
 }
 
+// lowest reports whether a chunk of a sweep ends at the first row. It says nothing of the time
+// that rows take.
+func lowest(c chunk.Chunk) bool { return c.After == nil && c.Rows == 1 }
+
 func (s *sweepScan) cut(ctx context.Context, to span, at *chunk.Position, limit int) (chunk.Position, int, error) {
 	var after, upTo *string
 	if at != nil {
@@ -351,7 +355,7 @@ func (s *sweepScan) measure(c chunk.Chunk, r chunk.Result) {
 		rows = r.Rows // the chunk may have been cut without a look at them
 		s.dense = s.dense && rows >= c.Rows/2
 	}
-	if c.Crashes == 0 {
+	if c.Crashes == 0 && !lowest(c) {
 		s.resize(rows, r.Millisecond)
 	}
 	s.sized()

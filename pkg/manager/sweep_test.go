@@ -580,25 +580,68 @@ func TestG2DenseKeysAreCutByCounting(t *testing.T) {
 
 // Nobody waits at the end of a run with -once for the one worker that has a large chunk.
 func TestOnceEndsWithSmallChunks(t *testing.T) {
+	for _, once := range []bool{true, false} {
+		inBubbleNamed(t, "once", once, func(w *world) {
+			t := w.t
+			s := newSource()
+			s.steps, s.divisible = true, true
+			s.add(12 * manager.MaxDivisible)
+			w.sweeps("orders", s)
+			if once {
+				w.once("a")
+			}
+			w.start()
+			var rows []int
+			for len(s.unlooked(chunk.Sweep)) > 0 {
+				c := w.take()
+				rows = append(rows, c.Rows)
+				w.swept(s, c, time.Millisecond)
+			}
+			n := len(rows)
+			if slices.Max(rows) != manager.MaxDivisible {
+				t.Errorf("chunks of %v rows, want some of %d", rows, manager.MaxDivisible)
+			}
+			if small := slices.Max(rows[n-3:n-1]) == manager.LastRows; small != once {
+				t.Errorf("chunks of %v rows, want the last of %d: %v", rows, manager.LastRows, once)
+			}
+			if !slices.Contains(rows[:2], 1) && once {
+				t.Errorf("chunks of %v rows, want the first row alone", rows)
+			}
+		})
+	}
+}
+
+// The first row alone says nothing of how fast a table is gone over that has grown since it was
+// counted.
+func TestTheFirstRowIsNoMeasure(t *testing.T) {
 	inBubble(t, func(w *world) {
 		t := w.t
 		s := newSource()
 		s.steps, s.divisible = true, true
 		s.add(8 * manager.StartDivisible)
-		w.sweeps("orders", s)
-		w.once("a")
+		w.sweeps("orders", s).SweepInterval = 24 * time.Hour
+		w.store.state.Sweep = map[string]manager.SweepState{"orders": {
+			Pass: 1, Mode: manager.SweepByKey, ChunkRow: 2 * manager.StartDivisible,
+			Last:  &manager.SweepPass{Pass: 1, Found: manager.Found{Rows: manager.StartDivisible}},
+			Ended: time.Now().Add(-time.Hour), Begun: time.Now().Add(-48 * time.Hour),
+		}}
 		w.start()
-		chunks := w.sweep(s, time.Minute)
-		if len(s.unlooked(chunk.Sweep)) > 0 {
-			t.Errorf("%d rows were not looked at", len(s.unlooked(chunk.Sweep)))
+		first := w.take()
+		if first.Rows != 1 || first.After != nil {
+			t.Fatalf("began with %+v, want the first row", first)
 		}
-		var rows []int
-		for _, c := range chunks {
-			rows = append(rows, c.Rows)
+		w.swept(s, first, time.Minute)
+		begun := time.Now()
+		next := w.take()
+		if next.Rows != 2*manager.StartDivisible {
+			t.Errorf("then %d rows, want %d", next.Rows, 2*manager.StartDivisible)
 		}
-		n := len(rows)
-		if n < 8 || slices.Max(rows) != manager.StartDivisible || slices.Max(rows[n-3:]) > manager.LastRows || rows[1] != 1 || slices.Min(rows[2:n-1]) < manager.LastRows {
-			t.Errorf("chunks of %v rows, want one row first, then chunks of %d rows, and the last ones of %d", rows, manager.StartDivisible, manager.LastRows)
+		w.swept(s, next, manager.TargetTime)
+		if third := w.take(); third.Rows != next.Rows {
+			t.Errorf("the third chunk has %d rows, want %d", third.Rows, next.Rows)
+		}
+		if took := time.Since(begun); took > time.Hour {
+			t.Errorf("the third chunk came after %s", took)
 		}
 	})
 }

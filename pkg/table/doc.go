@@ -31,7 +31,7 @@
 // that begins with it and sort it alike (SweepByKey). A range is added up on both sides at
 // once by the servers, in parts where the key is one integer. Where the sums of a part differ, its rows are added up by
 // groups from a stream of their hashes, and the rows of groups that differ are read: a group is a value of the key, where that is
-// an integer and hardly a value is missing, else a hash of the key, taken of the same text as the sum, so that a row is in one
+// an integer of which at least every fourth value exists, else a hash of the key, taken of the same text as the sum, so that a row is in one
 // group on either side, and no more hangs on it than which rows are read. Else ranges of the source's id
 // are read, and the destination is asked for their keys (SweepByRow). The verdict on a row is
 // always that of the comparison of rows; no order and no collation is relied on for it, since

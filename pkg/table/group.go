@@ -18,8 +18,8 @@ const (
 	groupRows = 8
 	// minGroups and maxGroups bound how many groups a part of a chunk has.
 	minGroups, maxGroups = 16, 4096
-	// keyShare is how many more values than rows a range has at most for each of them to be a
-	// group. maxKeyGroups bounds how many these are, which is 640 KB of sums.
+	// keyShare is how many times as many values as rows a range has at most for each of them to be
+	// a group. maxKeyGroups bounds how many these are, which is 640 KB of sums.
 	keyShare, maxKeyGroups = 4, 40_000
 )
 
@@ -39,11 +39,15 @@ type grouping struct {
 	first integer // the first of them
 }
 
-// grouping parts by the key itself where that is one integer and the part has hardly fewer rows
-// than its range has values: then what differs need not be looked for among others.
+// grouping parts by the key itself where that is one integer and the part has no less than a
+// quarter as many rows as its range has values: then what differs need not be looked for among
+// others.
 func (pl *plan) grouping(c chunk.Chunk) grouping {
+	if c.After == nil || c.Open {
+		return grouping{of: maxGroups} // nobody knows what the destination has out there
+	}
 	hashed := grouping{of: groupsOf(c.Rows)}
-	if !pl.sweep.Divisible || c.After == nil || c.Open {
+	if !pl.sweep.Divisible {
 		return hashed
 	}
 	after, ok := integerBound(chunk.Sweep, c.After.ID)

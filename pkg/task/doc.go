@@ -37,6 +37,6 @@
 // the master, which knows what it had in hand, gives them to another. A chunk that
 // waits for a database gives up its place in the worker's hands after stallAfter, so
 // that databases which hang hold up nobody but their own pairs. A worker that only sweeps, for a
-// run with -once, has few chunks in hand and is more patient: what one has in hand no other can
-// take when it is done with its own.
+// run with -once, has few large chunks in hand and is more patient with them: what one has in hand no
+// other can take when it is done with its own.
 package task

@@ -17,7 +17,8 @@ func Course(seen []bool) []bool {
 // Bounds of what a worker holds.
 const (
 	MaxInHand   = maxInHand
-	MaxSweeps   = maxSweepsInHand
+	MaxLarge    = maxLargeInHand
+	LargeRows   = largeRows
 	MaxLent     = maxLent
 	MaxLentRows = maxLentRows
 )

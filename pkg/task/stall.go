@@ -9,12 +9,12 @@ import (
 // others: for a database for longer than after, for the settle time, or until their
 // events are durable. Safe for concurrent use.
 type stalled struct {
-	after   time.Duration // see stallAfter
 	changed chan struct{} // one: there is one more
 
-	mu           sync.Mutex // guards all below
-	n            int        // those that wait for a database
-	chunks, rows int        // of those that wait with suspects
+	mu           sync.Mutex    // guards all below
+	after        time.Duration // see stallAfter
+	n            int           // those that wait for a database
+	chunks, rows int           // of those that wait with suspects
 }
 
 // count is how many wait for a database.
@@ -66,9 +66,19 @@ func (s *stalled) waits(n int) {
 	}
 }
 
+// waitFor sets after.
+func (s *stalled) waitFor(after time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.after = after
+}
+
 // begin is called before something that may wait, and what it returns after it.
 func (s *stalled) begin() (end func()) {
-	timer := time.AfterFunc(s.after, func() { s.waits(1) })
+	s.mu.Lock()
+	after := s.after
+	s.mu.Unlock()
+	timer := time.AfterFunc(after, func() { s.waits(1) })
 	return func() {
 		if !timer.Stop() {
 			s.waits(-1)

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	// maxInHand is how many chunks a worker has at work at a time. A worker that does nothing but
-	// sweeps has fewer, see Config.Sweeps: those of one pair that are read, and the next one.
-	maxInHand, maxSweepsInHand = 8, readers + 1
+	// maxInHand is how many chunks a worker has at work at a time. With Config.Sweeps there are
+	// fewer large ones, which have more than largeRows: those of one pair that are read, and the
+	// next one.
+	maxInHand, maxLargeInHand, largeRows = 8, readers + 1, 5000
 	// maxLent and maxLentRows bound the chunks beside them that settle, or wait until their
 	// events are durable, and their suspects, of which no more than the key, the id and a
 	// fingerprint are kept. Where most rows are seen before their copies are, almost every
@@ -27,8 +28,8 @@ const (
 	// others. One of them has the rows of its chunk in memory at most, and readers
 	// bounds those of a pair. maxStalled bounds such chunks.
 	stallAfter = 50 * time.Millisecond
-	// stallSweepAfter is stallAfter with Config.Sweeps.
-	stallSweepAfter = time.Second
+	// stallLargeAfter is stallAfter where there are fewer because they are large.
+	stallLargeAfter = time.Second
 	maxStalled      = 4096
 	// readers is how many chunks of one pair are read at a time: two, so that one
 	// is read from the source while another is compared or read from the
@@ -64,9 +65,9 @@ type Config struct {
 	// Idle is how often an idle worker looks for work. Once it has some it works
 	// all of it off without waiting.
 	Idle time.Duration
-	// Sweeps says that all chunks are of sweeps, and large: the worker takes a few at a time, so
-	// that the last ones go to whoever has the time for them, and a chunk in hand is not held up by
-	// others.
+	// Sweeps says that all chunks are of sweeps. Of large ones the worker takes a few at a time, so
+	// that the last go to whoever has the time for them, and what differs in one is not looked at
+	// again behind all others. How large the next are is taken from the last one.
 	Sweeps bool
 	Log    zerolog.Logger
 }
@@ -77,7 +78,7 @@ type Worker struct {
 	chunks  chan chunk.Chunk // room for all that can have been asked for
 	results chan chunk.Result
 	pairs   map[string]*reader
-	inHand  int // how many chunks there are at work at a time
+	inHand  int // how many chunks there are at work at a time; of Run
 	stalled stalled
 
 	mu     sync.Mutex // guards counts
@@ -106,15 +107,24 @@ type Counts struct {
 func New(c Config) *Worker {
 	w := &Worker{
 		config: c, chunks: make(chan chunk.Chunk, maxInHand+maxStalled+maxLent), results: make(chan chunk.Result), pairs: map[string]*reader{},
-		inHand: maxInHand, stalled: stalled{after: stallAfter, changed: make(chan struct{}, 1)},
+		stalled: stalled{changed: make(chan struct{}, 1)},
 	}
-	if c.Sweeps {
-		w.inHand, w.stalled.after = maxSweepsInHand, stallSweepAfter
-	}
+	w.sized(c.Sweeps)
 	for name, p := range c.Pairs {
 		w.pairs[name] = newReader(p, &w.stalled)
 	}
 	return w
+}
+
+// sized sets how many chunks there are at work, which are large or not.
+func (w *Worker) sized(large bool) {
+	if large {
+		w.inHand = maxLargeInHand
+		w.stalled.waitFor(stallLargeAfter)
+		return
+	}
+	w.inHand = maxInHand
+	w.stalled.waitFor(stallAfter)
 }
 
 // Take gives the worker a chunk that it wanted.
@@ -174,6 +184,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		case c := <-chunks:
 			wanted--
 			hand[c.ID] = c
+			w.sized(w.config.Sweeps && c.Rows > largeRows)
 			w.held(hand)
 			wg.Go(func() { w.work(ctx, c) })
 		case r := <-w.results:

@@ -271,25 +271,36 @@ func TestG7NoMoreChunksThanFitIntoTheHands(t *testing.T) {
 	})
 }
 
-// Of large chunks a worker takes no more than it reads, and the next one, though each takes a
-// while; where a database hangs the next pairs get their turn all the same.
-func TestAWorkerThatSweepsTakesFewChunks(t *testing.T) {
+// Of large chunks a worker that only sweeps takes no more than it reads, and the next one, though
+// each takes a while; where a database hangs others get their turn all the same. Of small ones it
+// takes as many as ever.
+func TestAWorkerThatSweepsTakesFewLargeChunks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, func(c *task.Config, _ *master) { c.Sweeps = true })
+		r.noSums = true
 		r.beforeRange = func(ctx context.Context) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}
-		for range task.MaxSweeps {
-			r.give(10)
+		synctest.Wait()
+		if n := r.room(); n != task.MaxLarge {
+			t.Errorf("%d are wanted at first, want %d", n, task.MaxLarge)
+		}
+		for range task.MaxLarge {
+			r.full(10, task.LargeRows+1)
 		}
 		after(900 * time.Millisecond)
 		if n := r.room(); n != 0 {
-			t.Errorf("%d more are wanted while %d are read", n, task.MaxSweeps)
+			t.Errorf("%d more are wanted while %d are read", n, task.MaxLarge)
 		}
 		after(200 * time.Millisecond)
-		if n := r.room(); n != task.MaxSweeps {
-			t.Errorf("%d more are wanted while the database hangs, want %d", n, task.MaxSweeps)
+		if n := r.room(); n != task.MaxLarge {
+			t.Errorf("%d more are wanted while the database hangs, want %d", n, task.MaxLarge)
+		}
+		r.full(10, task.LargeRows)
+		synctest.Wait()
+		if n := r.room(); n != task.MaxInHand-1 {
+			t.Errorf("%d more are wanted once chunks are small, want %d", n, task.MaxInHand-1)
 		}
 		r.ended()
 	})
