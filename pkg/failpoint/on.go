@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Enabled says whether this binary has points.
@@ -51,13 +54,21 @@ func do(what string) {
 	case "segv":
 		signal(syscall.SIGSEGV)
 	case "stop":
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		stop()
 	default:
 		if _, err := fmt.Sscanf(what, "exit %d", &code); err != nil {
 			panic("failpoint: what is " + what)
 		}
 		os.Exit(code) //nolint:forbidigo // to end here is what the point is for
 	}
+}
+
+// stop stops this process until somebody has it go on. The signal goes to the thread that is here,
+// which then goes no step further; another one might get to it late.
+func stop() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP)
 }
 
 // signal ends this process by a signal, before anything else happens on this goroutine.
