@@ -26,7 +26,10 @@ import (
 func (w *worker) task(ctx context.Context) (func(context.Context) error, func() error, error) {
 	debug.SetGCPercent(batchGCPercent)
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(processors(runtime.GOMAXPROCS(0), w.config.TaskWorkers()))
+		// Its part of the machine's processors. With more of them its threads would mostly look for
+		// work in vain, and take that time from a server on the same machine. The number stays as it
+		// is when the limit of a container changes.
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/w.config.TaskWorkers()))
 	}
 	hand := newHand(boot.TaskFile(w.orders.StateDir, w.welcome.Slot), w.log)
 	pairs := map[string]task.Pair{}
@@ -66,11 +69,6 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 // as often: its heap is small, and the batches are thrown away whole. It costs 5 MB; a
 // larger one costs more and saves nothing (make bench-sweep).
 const batchGCPercent = 200
-
-// processors is how many of the machine's processors a task worker uses: its part of them. With
-// more of them its threads would mostly look for work in vain, and take that time from a server
-// on the same machine. The number stays as it is when the limit of a container changes.
-func processors(all, workers int) int { return max(1, all/max(workers, 1)) }
 
 // taskConns is how many connections a task worker opens to each side of a pair:
 // as many as it reads chunks at a time.

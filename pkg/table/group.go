@@ -46,15 +46,9 @@ func (pl *plan) grouping(c chunk.Chunk) grouping {
 	if c.After == nil || c.Open {
 		return grouping{of: maxGroups} // nobody knows what the destination has out there
 	}
-	hashed := grouping{of: groupsOf(c.Rows)}
-	if !pl.sweep.Divisible {
-		return hashed
-	}
-	after, ok := integerBound(chunk.Sweep, c.After.ID)
-	upTo, ok2 := integerBound(chunk.Sweep, c.UpTo.ID)
-	width := after.to(upTo)
-	if !ok || !ok2 || width == 0 || width > uint64(min(keyShare*c.Rows, maxKeyGroups)) {
-		return hashed
+	after, width := integerRange(chunk.Sweep, c.After.ID, c.UpTo.ID)
+	if !pl.sweep.Divisible || width == 0 || width > uint64(min(keyShare*c.Rows, maxKeyGroups)) {
+		return grouping{of: groupsOf(c.Rows)}
 	}
 	return grouping{int(width), true, after.plus(1)}
 }

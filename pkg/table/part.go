@@ -46,10 +46,8 @@ func (pl *plan) parts(c chunk.Chunk) []chunk.Chunk {
 	if n < 2 || c.After == nil || !pl.sweep.divisible(c.Scan) {
 		return []chunk.Chunk{c}
 	}
-	after, ok := integerBound(c.Scan, c.After.ID)
-	upTo, ok2 := integerBound(c.Scan, c.UpTo.ID)
-	width := after.to(upTo)
-	if !ok || !ok2 || width < uint64(n) {
+	after, width := integerRange(c.Scan, c.After.ID, c.UpTo.ID)
+	if width < uint64(n) {
 		return []chunk.Chunk{c}
 	}
 	parts := make([]chunk.Chunk, n)
@@ -132,24 +130,32 @@ func denseRange(after *string, upTo string, rows int) bool {
 	if after == nil {
 		return false // nobody knows where it begins
 	}
-	a, ok := integerBound(chunk.Sweep, *after)
-	b, ok2 := integerBound(chunk.Sweep, upTo)
-	return ok && ok2 && a.to(b) <= uint64(rows+rows/stepShare)
+	_, width := integerRange(chunk.Sweep, *after, upTo)
+	return width > 0 && width <= uint64(rows+rows/stepShare)
 }
 
 // step is the number that is greater than the key after by n, which is made of most as StepKeys
 // says, or 0 where it would not be below upTo.
 func step(after, upTo string, most, least int) (at string, n int) {
-	a, ok := integerBound(chunk.Sweep, after)
-	b, ok2 := integerBound(chunk.Sweep, upTo)
-	left := a.to(b)
+	a, left := integerRange(chunk.Sweep, after, upTo)
 	for n = most; n/2 >= least && uint64(n) > left/tailShare; {
 		n /= 2
 	}
-	if !ok || !ok2 || n < 1 || left <= uint64(n) {
+	if n < 1 || left <= uint64(n) {
 		return "", 0
 	}
 	return a.plus(uint64(n)).String(), n
+}
+
+// integerRange reads the bounds of a chunk: the lower one, and how many values there are above it
+// up to the upper one, which is 0 if these are no integers.
+func integerRange(scan chunk.Scan, after, upTo string) (from integer, width uint64) {
+	from, ok := integerBound(scan, after)
+	to, ok2 := integerBound(scan, upTo)
+	if !ok || !ok2 {
+		return integer{}, 0
+	}
+	return from, from.to(to)
 }
 
 // integerBound reads the bound of a chunk; ok is false if it is no integer.
