@@ -16,18 +16,23 @@ import (
 )
 
 // faultyWorker builds, once, a worker that does faults and stops at failpoints when it is asked to: the released one cannot.
-var faultyWorker = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(bin, "faulty-worker")
+var faultyWorker = sync.OnceValues(func() (string, error) { return faulty("cupid-worker") })
+
+// faultyMaster likewise builds a master that stops at failpoints.
+var faultyMaster = sync.OnceValues(func() (string, error) { return faulty("cupid-master") })
+
+func faulty(program string) (path string, err error) {
+	path = filepath.Join(bin, "faulty-"+program)
 	args := []string{"build", "-tags", "faults failpoint", "-o", path}
 	if raceFlag != "" {
 		args = append(args, raceFlag)
 	}
-	out, err := exec.Command("go", append(args, "github.com/masixun71/cupid/cmd/cupid-worker")...).CombinedOutput()
+	out, err := exec.Command("go", append(args, "github.com/masixun71/cupid/cmd/"+program)...).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("build faulty worker: %w\n%s", err, out)
+		return "", fmt.Errorf("build faulty %s: %w\n%s", program, err, out)
 	}
 	return path, nil
-})
+}
 
 // startFaulty starts a cupid whose workers do faults.
 func (r *rig) startFaulty() *run {

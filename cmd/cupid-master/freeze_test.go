@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -11,42 +12,48 @@ import (
 	"testing"
 )
 
-// startStopping starts a cupid whose workers stop where stopAt says.
-func (r *rig) startStopping() {
+// startStopping starts a cupid whose processes stop where stopAt says.
+func (r *rig) startStopping() *run {
 	r.t.Helper()
-	path, err := faultyWorker()
-	if err != nil {
-		r.t.Fatal(err)
+	// The points are found beside the binaries.
+	link := func(build func() (string, error), name string) string {
+		path, err := build()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		own := filepath.Join(r.dir, name)
+		if err := os.Link(path, own); err != nil {
+			r.t.Fatal(err)
+		}
+		return own
 	}
-	own := filepath.Join(r.dir, "worker") // the points are found beside the binary
-	if err := os.Link(path, own); err != nil {
-		r.t.Fatal(err)
-	}
+	worker, master := link(faultyWorker, "worker"), link(faultyMaster, "master")
 	for _, sub := range []string{"armed", "reached"} {
 		if err := os.MkdirAll(filepath.Join(r.dir, "failpoints", sub), 0o700); err != nil {
 			r.t.Fatal(err)
 		}
 	}
-	r.start("-worker", own)
+	r.prepare = func(cmd *exec.Cmd) { cmd.Path = master }
+	return r.start("-worker", worker)
 }
 
-// stopAt has the worker of a role that is the next to read a side stop before it does.
-func (r *rig) stopAt(role string, sides ...string) {
+// stopAt has the process of a role that is the next to reach a point stop there: before it reads a side, or ends.
+func (r *rig) stopAt(role string, points ...string) {
 	r.t.Helper()
-	for _, side := range sides {
-		path := filepath.Join(r.dir, "failpoints", "armed", role+"."+side)
+	for _, point := range points {
+		path := filepath.Join(r.dir, "failpoints", "armed", role+"."+point)
 		if err := errors.Join(os.WriteFile(path+".new", []byte("stop"), 0o600), os.Rename(path+".new", path)); err != nil {
 			r.t.Fatal(err)
 		}
 	}
 }
 
-// stopped waits until a worker has stopped, has something happen, and lets it go on. It is
+// stopped waits until a process has stopped, has something happen, and lets it go on. It is
 // false when the machine held the test up.
 func (r *rig) stopped(meanwhile func()) bool {
 	r.t.Helper()
 	var path string
-	r.eventually("a worker stops", func() bool {
+	r.eventually("a process stops", func() bool {
 		reached, err := filepath.Glob(filepath.Join(r.dir, "failpoints", "reached", "*"))
 		if err != nil {
 			r.t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/config"
+	"github.com/masixun71/cupid/pkg/failpoint"
 	"github.com/masixun71/cupid/pkg/process"
 )
 
@@ -56,6 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = check(ctx, o, stdout)
 	default:
 		err = serve(ctx, o, stdout, stderr)
+		failpoint.Reach("ended")
 	}
 	return report(stderr, err)
 }

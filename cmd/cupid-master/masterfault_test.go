@@ -142,6 +142,38 @@ func TestInterruptOfTheGroupStopsInOrder(t *testing.T) {
 	}
 }
 
+// The impatient signal finds a worker that is drained and about to end, and then such a master.
+func TestSignalsFindProcessesThatEnd(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it takes a faulty build")
+	}
+	unlessHeldUp(t, func(r *rig) bool {
+		m := r.startStopping()
+		r.stopAt("task", "ended")
+		r.stopAt("master", "ended")
+		task, master := r.pidOf("task"), m.cmd.Process.Pid
+		sendSignal(t, master, syscall.SIGTERM)
+		if !r.stopped(func() { sendSignal(t, task, syscall.SIGTERM) }) {
+			return false
+		}
+		r.stopped(func() {
+			for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1} {
+				sendSignal(t, master, s)
+			}
+		})
+		code := m.wait()
+		r.noneLeft()
+		if r.heldUp() {
+			return false
+		}
+		if log := r.masterLog(); code != 0 || strings.Contains(log, `"drained":false`) {
+			t.Errorf("exit code %d, want 0, and all workers drained:\n%s", code, log)
+		}
+		return true
+	})
+}
+
 // Whoever reads what the master prints may go away; so may the log directory, and then it has something to print.
 func TestLogReaderMayGo(t *testing.T) {
 	t.Parallel()

@@ -52,8 +52,7 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	_ = process.SetTitle("cupid: master")
 	process.TolerateBrokenOutput()
 	// Signals are taken from here on: one that comes during the start is not lost.
-	signals, stopSignals := takeSignals()
-	defer stopSignals()
+	signals := takeSignals()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 

@@ -11,11 +11,12 @@ import (
 	"github.com/masixun71/cupid/ipc"
 )
 
-// takeSignals begins to take the signals that the master acts on.
-func takeSignals() (signals chan os.Signal, stop func()) {
-	signals = make(chan os.Signal, 16) // more than the kinds there are: none is lost, equal ones may merge
+// takeSignals begins to take the signals that the master acts on. It does so until the process
+// ends: an impatient one that comes when everything is done must not be what the exit code says.
+func takeSignals() <-chan os.Signal {
+	signals := make(chan os.Signal, 16) // more than the kinds there are: none is lost, equal ones may merge
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP, syscall.SIGWINCH)
-	return signals, func() { signal.Stop(signals) }
+	return signals
 }
 
 var errStopSignal = errors.New("stopped by a signal")

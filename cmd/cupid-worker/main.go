@@ -148,6 +148,7 @@ func (w *worker) serve(ctx context.Context, joined *ipc.Worker) error {
 	w.log.Info().Str("build", ipc.Build).Int("pid", os.Getpid()).Uint64("generation", w.welcome.Generation).Msg("worker starts")
 	err = w.role(ctx, joined)
 	w.log.Info().Err(err).Msg("worker ends")
+	failpoint.Reach("ended")
 	return err
 }
 
@@ -216,7 +217,8 @@ func errOr(err error) error {
 }
 
 // onTerm drains on SIGTERM: supervisord's killasgroup and a shell's kill reach a
-// worker directly.
+// worker directly. Until the process ends no SIGTERM kills it, after stop neither: an
+// impatient second one would turn the end of a drained worker into a death.
 func onTerm(drain func()) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
@@ -231,7 +233,6 @@ func onTerm(drain func()) (stop func()) {
 		}
 	}()
 	return func() {
-		signal.Stop(signals)
 		close(done)
 		<-ended
 	}

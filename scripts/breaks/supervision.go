@@ -31,6 +31,10 @@ var supervision = []brk{
 		edits: []edit{{"cmd/cupid-worker/main.go", "\tprocess.IgnoreStopSignals()\n", ""}},
 	},
 	{
+		promise: "sup", what: "a second SIGTERM kills a worker that is drained", test: "TestSignalsFindProcessesThatEnd",
+		edits: []edit{{"cmd/cupid-worker/main.go", "\t\tclose(done)\n\t\t<-ended\n", "\t\tsignal.Stop(signals)\n\t\tclose(done)\n\t\t<-ended\n"}},
+	},
+	{
 		promise: "sup", what: "a worker that hangs is left alone", test: "TestWorkersWithFaultsAreReplacedAndLoseNothing/STOP",
 		edits: []edit{{"pkg/supervisor/timing.go", "\t\t\tp.hung(s)\n", "\t\t\ts.worker.beatBy = time.Time{}\n"}},
 	},
