@@ -20,7 +20,13 @@ import (
 // mocked is a pool whose statements and answers a test scripts.
 func mocked(t *testing.T) (*sqlx.DB, sqlmock.Sqlmock) {
 	t.Helper()
-	db, mock, err := sqlmock.New(sqlmock.MonitorPingsOption(false))
+	return mockedBy(t, sqlmock.QueryMatcherRegexp)
+}
+
+// mockedBy is mocked with another way to tell a statement.
+func mockedBy(t *testing.T, matcher sqlmock.QueryMatcher) (*sqlx.DB, sqlmock.Sqlmock) {
+	t.Helper()
+	db, mock, err := sqlmock.New(sqlmock.QueryMatcherOption(matcher))
 	if err != nil {
 		t.Fatal(err)
 	}

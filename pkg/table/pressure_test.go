@@ -1,6 +1,8 @@
 package table_test
 
 import (
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,10 +56,10 @@ func TestAccountWithoutPrivilegeSeesNoLag(t *testing.T) {
 }
 
 // gaugeOf has two scripted servers.
-func gaugeOf(t *testing.T) (g *table.Gauge, src, des sqlmock.Sqlmock) {
+func gaugeOf(t *testing.T, matcher sqlmock.QueryMatcher) (g *table.Gauge, src, des sqlmock.Sqlmock) {
 	t.Helper()
-	srcDB, src := mocked(t)
-	desDB, des := mocked(t)
+	srcDB, src := mockedBy(t, matcher)
+	desDB, des := mockedBy(t, matcher)
 	p := table.NewPair(table.PairOptions{
 		Source:      table.SideOptions{Name: "p: src", Table: "t", By: []string{"k"}},
 		Destination: table.SideOptions{Name: "p: des", Table: "t", By: []string{"k"}},
@@ -80,7 +82,7 @@ func expectThreads(mock sqlmock.Sqlmock, n string) {
 var unparsed = &mysql.MySQLError{Number: 1064, Message: "You have an error in your SQL syntax"}
 
 func TestLagIsThatOfTheWorstChannel(t *testing.T) {
-	g, src, des := gaugeOf(t)
+	g, src, des := gaugeOf(t, sqlmock.QueryMatcherRegexp)
 	for i, lag := range []any{"7", "130"} { // the way to ask is remembered
 		expectThreads(src, "3")
 		if i == 0 {
@@ -100,7 +102,7 @@ func TestLagIsThatOfTheWorstChannel(t *testing.T) {
 }
 
 func TestReplicationThatStandsStillHasAnUnknownLag(t *testing.T) {
-	g, src, des := gaugeOf(t)
+	g, src, des := gaugeOf(t, sqlmock.QueryMatcherRegexp)
 	expectThreads(src, "3")
 	src.ExpectQuery("SHOW ALL SLAVES STATUS").WillReturnRows(sqlmock.NewRows([]string{"Seconds_Behind_Master"}).AddRow(nil))
 	expectThreads(des, "4")
@@ -112,7 +114,7 @@ func TestReplicationThatStandsStillHasAnUnknownLag(t *testing.T) {
 }
 
 func TestServerThatKnowsNoReplicationIsAskedOnce(t *testing.T) {
-	g, src, des := gaugeOf(t)
+	g, src, des := gaugeOf(t, sqlmock.QueryMatcherRegexp)
 	for range 2 {
 		expectThreads(src, "3")
 		expectThreads(des, "4")
@@ -131,10 +133,16 @@ func TestServerThatKnowsNoReplicationIsAskedOnce(t *testing.T) {
 }
 
 func TestPressureThatCannotBeReadIsAnError(t *testing.T) {
-	g, src, des := gaugeOf(t)
-	des.MatchExpectationsInOrder(false)
+	var asked sync.WaitGroup // whoever answers first ends the other's query, which is to have begun
+	asked.Add(2)
+	g, src, des := gaugeOf(t, sqlmock.QueryMatcherFunc(func(string, string) error {
+		asked.Done()
+		asked.Wait()
+		return nil
+	}))
 	src.ExpectQuery("SHOW GLOBAL STATUS").WillReturnError(&mysql.MySQLError{Number: 1045, Message: "Access denied"})
-	if _, _, _, err := g.Pressure(t.Context()); err == nil {
-		t.Error("no error")
+	des.ExpectQuery("SHOW GLOBAL STATUS").WillDelayFor(time.Hour).WillReturnRows(sqlmock.NewRows(nil))
+	if _, _, _, err := g.Pressure(t.Context()); err == nil || !strings.Contains(err.Error(), "Access denied") {
+		t.Errorf("error %v, want that of the source", err)
 	}
 }
