@@ -33,11 +33,11 @@ func command(ctx context.Context, o options, stdout io.Writer) error {
 	if err != nil {
 		return &setupError{fmt.Errorf("read configuration: %w", err)}
 	}
-	c, err := config.Load(o.config, text, anyEnv)
+	cachePath, err := config.CachePath(o.config, text, os.LookupEnv)
 	if err != nil {
 		return err
 	}
-	dir := stateDir(c, o)
+	dir := stateDir(cachePath, o)
 	switch o.command {
 	case "reload":
 		if _, err := ask(ctx, dir, ipc.TypeReload, nil, reloadTimeout); err != nil {
@@ -71,15 +71,6 @@ func command(ctx context.Context, o options, stdout io.Writer) error {
 		return s.print(stdout)
 	}
 	return nil
-}
-
-// anyEnv stands for variables that only the master has: a command needs nothing
-// of the configuration but where the socket is.
-func anyEnv(name string) (string, bool) {
-	if v, ok := os.LookupEnv(name); ok {
-		return v, true
-	}
-	return "unknown-here", true
 }
 
 // gone waits until nobody answers any more.

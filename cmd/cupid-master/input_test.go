@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -76,6 +77,34 @@ func TestWrongUsage(t *testing.T) {
 		if out, code := execute(t, filepath.Join(bin, "cupid-master"), args...); code != 0 || !strings.Contains(out, "cupid") {
 			t.Errorf("%q: exit code %d, want 0: %s", args, code, out)
 		}
+	}
+}
+
+// Who asks a running cupid need not have what the master got from its environment.
+func TestCommandsNeedNoVariablesOfTheMaster(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.with("dsn", "${CUPID_TEST_DSN}")
+	des := r.config["des"].([]any)[0].(map[string]any)["callbackNotification"].(map[string]any)
+	des["secret"] = "${CUPID_TEST_SECRET}"
+	r.prepare = func(cmd *exec.Cmd) {
+		cmd.Env = append(os.Environ(), "CUPID_TEST_DSN="+r.src.PDOTCP(), "CUPID_TEST_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	}
+	m := r.launch()
+	r.eventually("status", func() bool {
+		out, code := r.command("status", "-config", r.path)
+		if m.ended() || code != 0 && code != 69 {
+			t.Fatalf("status: exit code %d: %s\n%s", code, out, m.output)
+		}
+		return strings.Contains(out, "callback")
+	})
+	for _, command := range []string{"reload", "stop"} {
+		if out, code := r.command(command, "-config", r.path); code != 0 {
+			t.Errorf("%s: exit code %d: %s", command, code, out)
+		}
+	}
+	if code := m.wait(); code != 0 {
+		t.Errorf("exit code %d: %s", code, m.output)
 	}
 }
 

@@ -39,7 +39,7 @@ func load(o options) (_ *setup, err error) {
 	if err := c.ReadFiles(os.ReadFile); err != nil {
 		return nil, err
 	}
-	s := &setup{config: c, stateDir: stateDir(c, o)}
+	s := &setup{config: c, stateDir: stateDir(c.CacheFilePath, o)}
 	path := o.worker
 	if path == "" {
 		self, err := os.Executable()
@@ -78,11 +78,11 @@ func (s *setup) close() { _ = s.worker.Close() }
 
 // stateDir is where the cache files lie. A dry run has its own, so that the rows it
 // passes are still called back by the next run.
-func stateDir(c *config.Config, o options) string {
+func stateDir(cachePath string, o options) string {
 	if o.dryRun {
-		return filepath.Join(c.CacheFilePath, "dry-run")
+		return filepath.Join(cachePath, "dry-run")
 	}
-	return c.CacheFilePath
+	return cachePath
 }
 
 // dirWarnings says what works but should not stay so.

@@ -222,6 +222,45 @@ func TestWireRoundTrip(t *testing.T) {
 	}
 }
 
+// The wire form names every list, empty ones too, and so has more of them than the file that it was made of.
+func TestWireFormOfAFileAtItsLimit(t *testing.T) {
+	const des = `{"dsn":"mysql:dbname=d;host=h%d","user":"u","password":"","table":"t","byColumn":"k","columns":{"k":"k"},"callbackNotification":{"url":"h"}}`
+	var jobs []string
+	for i := range 1000 {
+		jobs = append(jobs, fmt.Sprintf(`{"name":"j%d","src":{"dsn":"mysql:dbname=s","user":"u","password":"","table":"t","byColumn":"k","insert":true},"des":[`+des+`,`+des+`]}`, i, 1, 2))
+	}
+	c := load(t, `{"logDir":"l","cacheFilePath":"c","jobs":[`+strings.Join(jobs, ",")+`]}`)
+	data, err := c.EncodeWire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.DecodeWire(data); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCachePathOfAFileWithOtherFaults(t *testing.T) {
+	none := func(string) (string, bool) { return "", false }
+	for text, want := range map[string]string{
+		`{"cacheFilePath":"/c","logDir":"${GONE}","workerNumber":-1,"src":{"dsn":"${GONE}","password":"${GONE}"}}`: "/c",
+		`{"src":{"cacheFilePath":"/c","dsn":7},"unknown":1}`:                                                       "/c",
+		`{"cacheFilePath":"/c","jobs":[{"src":{"password":"${GONE}"}}]}`:                                           "/c",
+		`{"cacheFilePath":"${GONE}/c"}`:                                                                            "f:1:18: cacheFilePath: environment variable",
+		`{"src":{"cacheFilePath":"${GONE}/c"}}`:                                                                    "f:1:25: src.cacheFilePath: environment variable",
+		`{"logDir":"/l"}`:                                                                                          "src.cacheFilePath: missing",
+		`{"jobs":[]}`:                                                                                              "cacheFilePath: missing",
+		`{"cacheFilePath":"/c"`:                                                                                    "the file ends in the middle",
+	} {
+		got, err := config.CachePath("f", []byte(text), none)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, want) && !strings.Contains(got, ": "+want) {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestPairNames(t *testing.T) {
 	destination := func(host, name string) string {
 		return `{"name":"` + name + `","dsn":"mysql:dbname=d;host=` + host + `","user":"u","password":"","table":"t","byColumn":"k","columns":{"k":"k"},"callbackNotification":{"url":"h"}}`

@@ -29,6 +29,19 @@ func Load(path string, data []byte, env func(string) (string, bool)) (*Config, e
 	return c, nil
 }
 
+// CachePath returns the cacheFilePath of a file for who asks a running cupid and needs no more: other keys may have
+// faults, as the ${NAME} in them that only the master has. The error is Faults, of that key or of the file as a whole.
+func CachePath(path string, data []byte, env func(string) (string, bool)) (string, error) {
+	d := &decoder{file: path, env: env}
+	c := newConfig()
+	if d.parse(data, c) {
+		d.jobs(c)
+		d.top(c)
+		d.faults = slices.DeleteFunc(d.faults, func(f Fault) bool { return f.Key != "cacheFilePath" && f.Key != "src.cacheFilePath" })
+	}
+	return c.CacheFilePath, d.err()
+}
+
 // parse reads data into c and reports whether it was JSON at all.
 func (d *decoder) parse(data []byte, c *Config) bool {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // editors on Windows put a byte order mark there
@@ -41,7 +54,7 @@ func (d *decoder) parse(data []byte, c *Config) bool {
 		d.faultAt(i, "", "text is not UTF-8 here", "save the file as UTF-8")
 		return false
 	}
-	if bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) > MaxBrackets {
+	if bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) > MaxBrackets && !d.wire { // empty lists stand there, too
 		d.add(Fault{Problem: fmt.Sprintf("file has more than %d brackets", MaxBrackets), Hint: "is it the right file?"})
 		return false
 	}
