@@ -248,9 +248,9 @@ var schemePattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.\-]*://`)
 })
 
-// ownHeader matches the headers that a delivery sets itself.
+// ownHeader matches the headers that a delivery or the connection sets itself.
 var ownHeader = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^(content-type|content-length|transfer-encoding|connection|host|webhook-.*)$`)
+	return regexp.MustCompile(`(?i)^(content-(type|length|encoding)|user-agent|idempotency-key|host|(webhook|cupid)-.*|(proxy-)?connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect)$`)
 })
 
 // token is the form of a header's name (RFC 9110, section 5.6.2).

@@ -111,6 +111,8 @@ func TestEachFault(t *testing.T) {
 		{`"h/p"`, `"h/p", "secret": ["0123456789abcdef", "0123456789abcdef", "0123456789abcdef"]`, `secret: too long (at most 2)`},
 		{`"h/p"`, `"h/p", "headers": {"a b": "hunter2"}`, `headers["a b"]: no name of a header`},
 		{`"h/p"`, `"h/p", "headers": {"Webhook-Id": "1"}`, `headers["Webhook-Id"]: a header that cupid sets itself`},
+		{`"h/p"`, `"h/p", "headers": {"cupid-pair": "1"}`, `headers["cupid-pair"]: a header that cupid sets itself`},
+		{`"h/p"`, `"h/p", "headers": {"X-A": "hunter2", "x-a": "hunter2"}`, `headers["x-a"]: the same header again (remove one)`},
 		{`"h/p"`, `"h/p", "headers": {"A": "hunter2\r\nB: c"}`, `headers.A: header value with a line break`},
 		{`  "des"`, `  "dse"`, `did you mean "des"?`},
 		{`  "des"`, `  "dse"`, `test.json:1:1: des: missing`},

@@ -143,7 +143,13 @@ func (d *decoder) headers(path string, v *hujson.Value, f field) map[string]secr
 			headers = map[string]secret.String{}
 		}
 		text, _ := d.string(at, value, field{key: f.key})
-		headers[literal(name).String()] = secret.New(text)
+		header := literal(name).String()
+		for other := range headers { // names that differ in case are one (RFC 9110, section 5.1)
+			if other != header && strings.EqualFold(other, header) {
+				d.fault(at, "the same header again", "remove one")
+			}
+		}
+		headers[header] = secret.New(text)
 	}) {
 		d.length(path, len(headers), f)
 	}
