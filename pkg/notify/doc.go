@@ -32,6 +32,10 @@
 // endpoint=<url> replaces scheme and host of the service, for a private gateway, and is understood by all services
 // but the webhooks, whose host stands in the URL already. A path in it is put before the service's.
 //
+// proxy=<url> has the requests go through an http, https or socks5 proxy, as Telegram and Slack need it in places; its
+// URL is percent-encoded, and may have a user and password. It is understood by all services but the webhooks and mail.
+// The variables HTTPS_PROXY and the like have no effect: workers do not get them, since their values hold passwords.
+//
 // # Limits
 //
 // Every service cuts a message to the size it takes, at a whole character, with "…" at the end. Rates are kept by the
@@ -43,7 +47,7 @@
 // The answer of a service is judged here and not by shoutrrr alone, whose Telegram client takes no answer for a success.
 // Send returns an [Error]. No text of it shows a key, a token, a password or the path and query of a URL, whatever the
 // service answered. A redirect is a failure. An answer is read up to 64 KiB. A Send without a deadline gets one of
-// 15 seconds. HTTP requests go through the proxy that the environment names, as Telegram and Slack need it in places.
+// 15 seconds.
 //
 // # Concurrency
 //

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,11 +24,45 @@ const maxRetryAfter = time.Hour
 
 // transport is shared by all senders. A notification is rare: no connection is kept, so that none has to be closed.
 var transport = &http.Transport{
-	Proxy:               http.ProxyFromEnvironment,
+	Proxy:               proxyOf,
 	DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 	TLSHandshakeTimeout: 10 * time.Second,
 	TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
 	DisableKeepAlives:   true,
+}
+
+// proxied is a sender whose HTTP requests go through a proxy.
+type proxied struct {
+	Sender
+	proxy *url.URL
+}
+
+// proxyKey is where a context has the proxy.
+type proxyKey struct{}
+
+// Send hands over m through the proxy.
+func (p *proxied) Send(ctx context.Context, m Message) error {
+	return p.Sender.Send(context.WithValue(ctx, proxyKey{}, p.proxy), m)
+}
+
+func proxyOf(req *http.Request) (*url.URL, error) {
+	proxy, _ := req.Context().Value(proxyKey{}).(*url.URL)
+	return proxy, nil
+}
+
+// takeProxy removes the parameter proxy from u and returns it, nil when there is none.
+func takeProxy(u *url.URL) (*url.URL, error) {
+	query := u.Query()
+	if !query.Has("proxy") {
+		return nil, nil
+	}
+	proxy, err := url.Parse(query.Get("proxy"))
+	if err != nil || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, proxy.Scheme) || proxy.Hostname() == "" {
+		return nil, errors.New("proxy is not an http, https, socks5 or socks5h url")
+	}
+	query.Del("proxy")
+	u.RawQuery = query.Encode()
+	return proxy, nil
 }
 
 // client is the HTTP client of one Send. The services of shoutrrr make their requests under context.Background; the

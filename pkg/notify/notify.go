@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -83,8 +84,13 @@ func New(rawURL secret.String) (Sender, error) {
 
 	scheme, _, combined := strings.Cut(u.Scheme, "+")
 	hide := secretsOf(u)
+	var proxy *url.URL
+	if !combined && !slices.Contains([]string{"http", "https", "generic", "smtp"}, scheme) { // their parameters are their receiver's, or they speak no HTTP
+		proxy, err = takeProxy(u)
+	}
 	var s Sender
 	switch {
+	case err != nil:
 	case combined:
 		s, err = newShoutrrr(u, hide)
 	case scheme == "dingtalk":
@@ -100,6 +106,9 @@ func New(rawURL secret.String) (Sender, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %s", ErrURL, scheme, clean(err.Error(), hide))
+	}
+	if proxy != nil {
+		s = &proxied{s, proxy}
 	}
 	return s, nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -324,6 +325,33 @@ func TestRobotThatIsTooFastWaits(t *testing.T) {
 	}
 }
 
+func TestRequestsGoThroughTheProxyOfTheURL(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.Host+" "+r.Header.Get("Proxy-Authorization"))
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer proxy.Close()
+	through := "proxy=" + url.QueryEscape(strings.Replace(proxy.URL, "http://", "http://joe:hunter2@", 1))
+	const credentials = " Basic am9lOmh1bnRlcjI="
+	for raw, want := range map[string]string{
+		"telegram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0@telegram?chats=@chan&": "CONNECT api.telegram.org:443" + credentials,
+		"wecom://693a91f6-7xxx-4bc4-97a0-0ec2sifa5aaa?":                                  "CONNECT qyapi.weixin.qq.com:443" + credentials,
+		"serverchan://SCT123abc?":                                                        "CONNECT sctapi.ftqq.com:443" + credentials,
+		"pushbear://9724-key?endpoint=http://gateway.invalid/&":                          "GET gateway.invalid" + credentials,
+	} {
+		asked = nil
+		err := sender(t, raw+through).Send(t.Context(), message)
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: got %v, want an error without a secret", raw, err)
+		}
+		if !slices.Contains(asked, want) {
+			t.Errorf("%s: the proxy was asked %q, want %q", raw, asked, want)
+		}
+	}
+}
+
 func TestServerChanTitleHas32Characters(t *testing.T) {
 	t.Parallel()
 	server, calls := serve(t, 200, `{"code":0}`)
@@ -386,7 +414,7 @@ func TestValidate(t *testing.T) {
 	}
 	for _, raw := range []string{
 		"", "hunter2", "hunter2:hunter2", "nosuch://hunter2", "wecom://", "wecom://hunter2/../x?hunter2=1", "dingtalk://", "dingtalk://tok?secert=hunter2",
-		"dingtalk://tok?endpoint=hunter2", "serverchan://hun.ter2?x=hunter2", "serverchan://k?perDay=none", "feishu://", "lark://evil.example.com/hunter2",
+		"dingtalk://tok?endpoint=hunter2", "dingtalk://tok?proxy=hunter2", "dingtalk://tok?proxy=ftp://joe:hunter2@h", "smtp://joe:hunter2@h/?from=a@b.c&to=d@e.f&proxy=http://h", "serverchan://hun.ter2?x=hunter2", "serverchan://k?perDay=none", "feishu://", "lark://evil.example.com/hunter2",
 		"telegram://hunter2@telegram?chats=1", "slack://hunter2@webhook", "smtp://joe:hunter2@h/", "smtp://joe:hunter2@/?from=a@b.c&to=d@e.f",
 		"smtp://joe:hunter2@h/?from=a@b.c&to=hunter", "logger://hunter2", "matrix://joe:hunter2@h/", "mqtt://joe:hunter2@h/t", "http:///x", "pushbear://",
 		"wecom://hunter2\x7f", "dingtalk+https://tok.hunter2/", "bark://:hunter2@/",
