@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -171,14 +172,35 @@ func TestChildDrains(t *testing.T) {
 		}
 	}
 	t.Logf("after %d records: %v", total, err)
+	ballast, err := os.Create(filepath.Join(filepath.Dir(path), "ballast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(ballast, neverEnding{}); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	// It goes on after a restart, for which there is no more room than was kept.
+	t.Logf("Close on a full disk: %v", q.Close())
+	q = open(t, path, queue.Options{Limit: 10_000_000})
+	if q.Len() != total {
+		t.Errorf("%d records after a restart, want %d", q.Len(), total)
+	}
 	for q.Len() > 0 {
 		got := mustDue(t, q, "g", 256)
 		if n, err := q.Apply(t.Context(), removals(got)); err != nil || n != len(got) {
 			t.Fatalf("Apply on a full disk = %d, %v, %d records left", n, err, q.Len())
 		}
 	}
+	if err := errors.Join(ballast.Close(), os.Remove(ballast.Name())); err != nil {
+		t.Fatal(err)
+	}
 	mustPut(t, q, puts("g", 0, 1000))
 }
+
+// neverEnding has as many zeros as anybody reads.
+type neverEnding struct{}
+
+func (neverEnding) Read(p []byte) (int, error) { return len(p), nil }
 
 // On a full disk records still leave the queue, so that it is empty in the end.
 func TestFullDiskIsDrained(t *testing.T) {

@@ -37,6 +37,16 @@ var parts = []string{"", "-wal", "-shm"}
 // openFile opens the file of the queue, makes or replaces it where needed, and
 // counts its records. full demands the full check whatever the size.
 func (q *Queue) openFile(ctx context.Context, full bool) error {
+	err := q.tryOpenFile(ctx, full)
+	if !noRoom(err) {
+		return err
+	}
+	// SQLite writes to open a file, too. What another process has kept as room for that is worth more now.
+	q.giveReserve()
+	return q.tryOpenFile(ctx, full)
+}
+
+func (q *Queue) tryOpenFile(ctx context.Context, full bool) error {
 	if err := q.finishReplacement(); err != nil {
 		return err
 	}
