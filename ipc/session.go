@@ -138,9 +138,9 @@ func (s *Session) status(ctx context.Context, id uint64) error {
 	return s.worker.Conn.Send(ctx, env)
 }
 
-// maxStatusBytes is the longest status that is sent: with those of many workers in
-// it the answer on the control socket has to be one frame.
-const maxStatusBytes = MaxFrameBytes / 8
+// maxStatusBytes is the longest status that is sent. The answer on the control socket has to be one frame with those of all
+// workers in it, of which two, those that know of all pairs, have long ones.
+const maxStatusBytes = MaxFrameBytes * 3 / 8
 
 func (s *Session) beat() Heartbeat {
 	h := Heartbeat{Progress: s.progress.Load()}

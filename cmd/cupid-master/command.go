@@ -114,12 +114,24 @@ func (s *status) print(out io.Writer) error {
 		_, _ = fmt.Fprintln(w, plainLine(pairRun{SweepProgress: p, began: s.Since}, time.Now()))
 	}
 	for _, slot := range s.Workers {
-		if slot.Role == router.RoleCallback {
+		if problem := unsaid(s.Reports[slot.Slot]); problem != "" {
+			_, _ = fmt.Fprintf(w, "the %s worker cannot say how it is: %s\n", slot.Role, problem)
+		} else if slot.Role == router.RoleCallback {
 			s.printPairs(w, s.Reports[slot.Slot])
 		}
 	}
 	printSetAside(w, s.Reports[managerSlot])
 	return w.Flush()
+}
+
+// unsaid is why a worker's report is none; empty when it is one.
+func unsaid(report json.RawMessage) string {
+	var instead struct{ Error json.RawMessage }
+	var problem string
+	if ipc.Decode(report, &instead) != nil || ipc.Decode(instead.Error, &problem) != nil { // a pair may have the name error
+		return ""
+	}
+	return problem
 }
 
 func (s *status) printPairs(w io.Writer, report json.RawMessage) {

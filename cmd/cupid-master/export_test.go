@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/masixun71/cupid/pkg/config"
 	"github.com/masixun71/cupid/pkg/manager"
 	"github.com/masixun71/cupid/pkg/process"
 	"github.com/masixun71/cupid/pkg/supervisor"
@@ -76,7 +77,7 @@ type Early = early
 
 // StartEarly starts the workers of n slots, which count as that old already.
 func StartEarly(ctx context.Context, n int, age time.Duration, start func(context.Context, supervisor.Order) (*process.Child, error)) *Early {
-	e := startEarly(ctx, (&master{}).slots(n), start)
+	e := startEarly(ctx, (&master{}).slots(&config.Config{WorkerNumber: n}), start)
 	e.began = e.began.Add(-age)
 	return e
 }
@@ -88,3 +89,8 @@ func (e *early) Take(ctx context.Context, slot int, generation uint64) *process.
 
 // Discard ends the rest.
 func (e *early) Discard() { e.discard() }
+
+// PrintStatus prints what workers say, by slot.
+func PrintStatus(out io.Writer, workers []supervisor.SlotStatus, reports map[int]json.RawMessage) error {
+	return (&status{Workers: workers, Reports: reports}).print(out)
+}

@@ -308,11 +308,19 @@ type Status struct {
 	SweepWaits map[string]string `json:"sweepWaits,omitempty"`
 }
 
-// Status is safe to call at any time.
+// Status is safe to call at any time. Late spans are only counted in it: those of many pairs would not fit into an answer.
 func (m *Manager) Status() Status {
 	s := Status{State: m.ledger.snapshot()}
 	for _, p := range m.config.Pairs { // and not of those that the state is kept of for when they come back
 		s.LateSpans += len(s.State.Insert[p.Name].Late) + len(s.State.Update[p.Name].Late)
+	}
+	for pair, scan := range s.State.Insert {
+		scan.Late = nil
+		s.State.Insert[pair] = scan
+	}
+	for pair, scan := range s.State.Update {
+		scan.Late = nil
+		s.State.Update[pair] = scan
 	}
 	for _, sweep := range m.sweeps {
 		if p := sweep.progress(); p.Waiting != "" {
