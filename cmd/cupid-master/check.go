@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/cache"
+	"github.com/masixun71/cupid/pkg/manager"
 	"github.com/masixun71/cupid/pkg/process"
 )
 
@@ -53,8 +56,9 @@ func check(ctx context.Context, o options, stdout io.Writer) error {
 }
 
 // preflight is the check at a start and before a reload: what will not mend itself
-// is an error; what may is only told. check runs it.
-func (s *setup) preflight(ctx context.Context, check func(context.Context) (boot.Report, error), tell func(pair, text string)) error {
+// is an error; what may is only told. So is a fault of a pair that goes on, while there is another: its scans wait, and
+// the others are not to wait with it. check runs the check.
+func (s *setup) preflight(ctx context.Context, check func(context.Context) (boot.Report, error), goesOn func(pair string) bool, tell func(pair, text string)) error {
 	r, err := check(ctx)
 	if err != nil {
 		return err
@@ -62,9 +66,14 @@ func (s *setup) preflight(ctx context.Context, check func(context.Context) (boot
 	for _, w := range s.dirWarnings() {
 		tell("", w)
 	}
+	sound := slices.ContainsFunc(r.Pairs, func(p boot.PairReport) bool { return len(p.Faults) == 0 })
 	var faults []error
 	for _, p := range r.Pairs {
 		for _, f := range p.Faults {
+			if sound && goesOn(p.Pair) {
+				tell(p.Pair, f+"; the scans of this pair wait until that is mended")
+				continue
+			}
 			faults = append(faults, errors.New(f))
 		}
 		if len(p.Unreachable) > 0 {
@@ -78,6 +87,15 @@ func (s *setup) preflight(ctx context.Context, check func(context.Context) (boot
 		return &setupError{errors.Join(faults...)}
 	}
 	return nil
+}
+
+// none goes on.
+func none(string) bool { return false }
+
+// wentOn reports whether an earlier run has worked on a pair: somebody has seen its configuration be good.
+func (s *setup) wentOn() func(pair string) bool {
+	state, ok := cache.New[manager.State](boot.ManagerFile(s.stateDir)).Peek()
+	return func(pair string) bool { return ok && state.Knows(pair) }
 }
 
 // checkDatabases runs a check worker: the master itself does no database work.

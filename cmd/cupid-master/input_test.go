@@ -1,12 +1,18 @@
 package main_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	master "github.com/masixun71/cupid/cmd/cupid-master"
+	"github.com/masixun71/cupid/pkg/mariadb/mariadbtest"
+	"github.com/masixun71/cupid/pkg/supervisor"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -108,6 +114,21 @@ func TestCommandsNeedNoVariablesOfTheMaster(t *testing.T) {
 	}
 }
 
+func TestStatusSaysWhichWorkerSaysNothing(t *testing.T) {
+	t.Parallel()
+	workers := []supervisor.SlotStatus{{Slot: 0, Role: "manager"}, {Slot: 1, Role: "callback"}, {Slot: 2, Role: "task"}}
+	var out strings.Builder
+	err := master.PrintStatus(&out, workers, map[int]json.RawMessage{
+		0: json.RawMessage(`{"error":"status of 9 bytes is too long"}`), 1: json.RawMessage(`{"error":{"depth":7}}`),
+	})
+	if err != nil || !strings.Contains(out.String(), "the manager worker cannot say how it is: status of 9 bytes is too long") {
+		t.Errorf("%v: %s", err, &out)
+	}
+	if !regexp.MustCompile(`(?m)^error +7 `).MatchString(out.String()) || strings.Count(out.String(), "cannot say") != 1 {
+		t.Errorf("the pair of the name error is not there:\n%s", &out)
+	}
+}
+
 // A database that does not answer is no reason to end: it may come back.
 func TestUnreachableDatabaseIsWaitedFor(t *testing.T) {
 	t.Parallel()
@@ -120,6 +141,31 @@ func TestUnreachableDatabaseIsWaitedFor(t *testing.T) {
 	}
 	r.start()
 	r.eventually("the log says so", func() bool { return strings.Contains(r.logs(), "127.0.0.1:1") })
+}
+
+// The table of one pair is gone when the master starts again: that pair waits, and no other.
+func TestG6StartWithAPairWhoseTableIsGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	gone := mariadbtest.New(t)
+	r.config["des"] = append(r.config["des"].([]any), r.destination(gone, r.receiver.url()))
+	r.write()
+	if out, code := r.command("-config", r.path); code != 78 {
+		t.Errorf("first start: exit code %d, want 78: %s", code, out)
+	}
+	gone.Exec(t, "CREATE TABLE user "+table)
+	m := r.start()
+	r.eventually("both pairs have begun", func() bool { return strings.Count(r.state(), `"watermark"`) == 2 })
+	m.kill()
+	gone.Exec(t, "DROP TABLE user")
+	m = r.start()
+	r.insert(1, 10)
+	r.equal()
+	m.kill()
+	r.des.Exec(t, "DROP TABLE user")
+	if out, code := r.command("-config", r.path); code != 78 {
+		t.Errorf("without a sound pair: exit code %d, want 78: %s", code, out)
+	}
 }
 
 func TestCheckSaysInWordsAndChangesNothing(t *testing.T) {

@@ -108,6 +108,15 @@ func (f *File[T]) Load() (T, error) {
 	return value, err
 }
 
+// Peek reads the value for who does not own the file, and changes nothing. ok is false where there is none, or a damaged
+// one.
+func (f *File[T]) Peek() (value T, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	value, reason, err := f.read(f.Path)
+	return value, err == nil && reason == ""
+}
+
 func (f *File[T]) load() (T, error) {
 	var zero T
 	if err := f.removeLeftovers(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -97,6 +98,9 @@ func TestWhatIsSavedIsLoaded(t *testing.T) {
 		save(t, f, at(n))
 		wantLoad(t, f, at(n))
 		wantLoad(t, cache.New[state](f.Path), at(n))
+		if got, ok := cache.New[state](f.Path).Peek(); !ok || !reflect.DeepEqual(got, at(n)) {
+			t.Errorf("Peek = %v, %v, want %v", got, ok, at(n))
+		}
 	}
 	if got := fmt.Sprint(names(t, f.Path)); got != "[manager-0.json manager-0.json.previous]" {
 		t.Errorf("the directory holds %s", got)

@@ -18,6 +18,14 @@ type State struct {
 	SetAside []SetAside `json:"setAside,omitempty"`
 }
 
+// Knows reports whether a scan of a pair has begun once.
+func (s *State) Knows(pair string) bool {
+	_, insert := s.Insert[pair]
+	_, update := s.Update[pair]
+	_, sweep := s.Sweep[pair]
+	return insert || update || sweep
+}
+
 // InsertState is how far the insert scan of a pair is.
 type InsertState struct {
 	// Cursor is the id up to which every row was looked at; nil before the first.
