@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -171,6 +172,28 @@ func TestSignalsFindProcessesThatEnd(t *testing.T) {
 			t.Errorf("exit code %d, want 0, and all workers drained:\n%s", code, log)
 		}
 		return true
+	})
+}
+
+// A master on a full disk works without a pid file, and nobody takes the pid of one that was killed for its own.
+func TestStartWithoutRoomForThePidFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	pidFile, inTheWay := r.file("cache/cupid.pid"), r.file("cache/.cupid.pid.new")
+	if err := os.MkdirAll(inTheWay, 0o700); err != nil { // what cannot be written is the same to the master
+		t.Fatal(err)
+	}
+	writeFile(t, pidFile, "1\n")
+	m := r.start()
+	if _, err := os.Stat(pidFile); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the pid file of another is there: %v", err)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the pid file", func() bool {
+		text, _ := os.ReadFile(pidFile)
+		return string(text) == itoa(m.cmd.Process.Pid)+"\n"
 	})
 }
 

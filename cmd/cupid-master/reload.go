@@ -98,12 +98,12 @@ func (m *master) tryReload(ctx context.Context) error {
 	if err := next.makeDirs(); err != nil {
 		return err
 	}
-	if err := next.preflight(ctx, next.checkDatabases, m.warn); err != nil {
+	if err := next.preflight(ctx, next.checkDatabases, none, m.warn); err != nil {
 		return err
 	}
 	m.swap(next)
 	err = m.pool.Reload(ctx, supervisor.Update{
-		Slots: m.slots(next.config.WorkerNumber), Payload: func(int) json.RawMessage { return next.orders },
+		Slots: m.slots(next.config), Payload: func(int) json.RawMessage { return next.orders },
 		Starter: m.starter(next),
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/boot"
+	"github.com/masixun71/cupid/pkg/config"
 	"github.com/masixun71/cupid/pkg/failpoint"
 	"github.com/masixun71/cupid/pkg/logfile"
 	"github.com/masixun71/cupid/pkg/process"
@@ -87,7 +88,7 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started ch
 	if err := s.makeDirs(); err != nil {
 		return err
 	}
-	lock, err := process.LockMaster(filepath.Join(s.stateDir, boot.LockFile))
+	lock, err := process.LockMaster(filepath.Join(s.stateDir, boot.LockFile), filepath.Join(s.stateDir, boot.PidFile))
 	if err != nil {
 		return err
 	}
@@ -96,15 +97,16 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started ch
 		return err
 	}
 	defer func() { _ = m.logs.Close() }()
-	check := s.checkDatabases
+	check, goesOn := s.checkDatabases, s.wentOn()
 	if m.once != nil {
-		m.early = startEarly(ctx, m.slots(s.config.WorkerNumber), func(ctx context.Context, order supervisor.Order) (*process.Child, error) {
+		goesOn = none
+		m.early = startEarly(ctx, m.slots(s.config), func(ctx context.Context, order supervisor.Order) (*process.Child, error) {
 			return m.spawn(ctx, s, order)
 		})
 		defer m.early.discard()
 		check = func(ctx context.Context) (boot.Report, error) { return m.early.check(ctx, s) }
 	}
-	if err := s.preflight(ctx, check, m.warn); err != nil {
+	if err := s.preflight(ctx, check, goesOn, m.warn); err != nil {
 		return err
 	}
 	if m.once != nil {
@@ -115,7 +117,7 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started ch
 	m.setup = s
 	m.router = router.New(m.log, m.roleOf)
 	m.pool = supervisor.New(supervisor.Config{
-		Slots: m.slots(s.config.WorkerNumber), Payload: func(int) json.RawMessage { return s.orders },
+		Slots: m.slots(s.config), Payload: func(int) json.RawMessage { return s.orders },
 		Starter: m.starter(s), Handler: m, Log: m.log,
 	})
 	m.router.Connect(m.pool)
@@ -123,14 +125,22 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started ch
 	if err != nil {
 		return err
 	}
-	if err := lock.Publish(filepath.Join(s.stateDir, boot.PidFile)); err != nil {
-		return err
+	published := lock.Publish()
+	if published != nil { // a full disk is no reason not to start: what the queue holds is delivered
+		m.log.Warn().Err(published).Msg("nobody can read the pid; tried again until it works")
 	}
 	close(started)
 	failpoint.Reach("start")
 	m.log.Info().Str("build", ipc.Build).Int("pid", os.Getpid()).Int("workers", s.config.WorkerNumber).Msg("cupid starts")
-	return m.runAll(ctx, socket)
+	return m.runAll(ctx, socket, func(ctx context.Context) {
+		for published != nil && pause(ctx, publishEvery) {
+			published = lock.Publish()
+		}
+	})
 }
+
+// publishEvery is how often a pid file is tried that could not be written.
+const publishEvery = time.Second
 
 // openLogs opens the master's log. A run with -once keeps the terminal for its progress.
 func (m *master) openLogs(s *setup, stdout, stderr io.Writer) error {
@@ -149,10 +159,11 @@ func (m *master) openLogs(s *setup, stdout, stderr io.Writer) error {
 }
 
 // runAll runs the pool and what goes on beside it.
-func (m *master) runAll(ctx context.Context, socket *control) error {
+func (m *master) runAll(ctx context.Context, socket *control, publish func(context.Context)) error {
 	beside, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { socket.run(beside) })
+	wg.Go(func() { publish(beside) })
 	wg.Go(func() { m.reloads.run(beside, m.reload) })
 	wg.Go(func() { m.tellTimes(beside) })
 	wg.Go(func() { _ = m.router.Run(beside) })
@@ -177,19 +188,32 @@ func (m *master) warn(pair, text string) {
 
 // slots are the places of the pool: one manager, one callback worker, and task workers. A
 // run that only reports has nothing to deliver.
-func (m *master) slots(n int) []supervisor.Slot {
-	all := make([]supervisor.Slot, n)
+func (m *master) slots(c *config.Config) []supervisor.Slot {
+	all := make([]supervisor.Slot, c.WorkerNumber)
 	for i := range all {
 		switch i {
 		case 0:
 			all[i] = supervisor.Slot{Role: router.RoleManager, Title: "cupid: manager worker"}
 		case 1:
-			all[i] = supervisor.Slot{Role: router.RoleCallback, Title: "cupid: callback worker", Unused: m.options.once && m.options.dryRun}
+			all[i] = supervisor.Slot{Role: router.RoleCallback, Title: "cupid: callback worker", Unused: m.options.once && m.options.dryRun, DrainTimeout: callbackDrain(c)}
 		default:
 			all[i] = supervisor.Slot{Role: router.RoleTask, Title: fmt.Sprintf("cupid: task worker %d", i)}
 		}
 	}
 	return all
+}
+
+// maxCallbackDrain bounds for how long all callbacks rest in a reload for the sake of one that is not answered.
+const maxCallbackDrain = 30 * time.Second
+
+// callbackDrain is how long a callback worker may take to finish: what it has posted is posted again if it is not
+// waited for until it is answered, or times out.
+func callbackDrain(c *config.Config) time.Duration {
+	longest := time.Duration(0)
+	for _, p := range c.Pairs() {
+		longest = max(longest, p.Destination.CallbackNotification.Timeout())
+	}
+	return min(longest, maxCallbackDrain) + 2*time.Second // and writes down what came of it
 }
 
 // roleOf is what a slot is for.

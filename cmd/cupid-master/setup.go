@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/masixun71/cupid/pkg/boot"
 	"github.com/masixun71/cupid/pkg/config"
@@ -102,6 +103,9 @@ func (s *setup) makeDirs() error {
 			return &setupError{fmt.Errorf("%s: %w", key, err)}
 		}
 		probe, err := os.CreateTemp(dir, ".writable-")
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			continue // it passes
+		}
 		if err != nil {
 			return &setupError{fmt.Errorf("%s: the directory cannot be written: %w", key, err)}
 		}

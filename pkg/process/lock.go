@@ -53,8 +53,9 @@ type MasterLock struct {
 	pidPath string
 }
 
-// LockMaster locks the file at path, made when it is missing. *AlreadyRunningError says that another process has it.
-func LockMaster(path string) (*MasterLock, error) {
+// LockMaster locks the file at path, made when it is missing. *AlreadyRunningError says that another process has it. The pid
+// file at pidPath that a killed master has left is taken away: its pid may be another's by now.
+func LockMaster(path, pidPath string) (*MasterLock, error) {
 	file, err := tryLock(path)
 	if locked, ok := errors.AsType[*LockedError](err); ok {
 		return nil, &AlreadyRunningError{Path: path, Pid: locked.Pid}
@@ -62,13 +63,17 @@ func LockMaster(path string) (*MasterLock, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.Remove(pidPath); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, errors.Join(fmt.Errorf("take an old pid file away: %w", err), file.Close())
+	}
 	notePid(file, os.Getpid())
-	return &MasterLock{file: file}, nil
+	return &MasterLock{file: file, pidPath: pidPath}, nil
 }
 
-// Publish writes this process's pid to the file at path. It is called when the signal handlers are in place: whoever reads
-// the file may send a signal at once.
-func (l *MasterLock) Publish(path string) error {
+// Publish writes this process's pid to the pid file. It is called when the signal handlers are in place: whoever reads
+// the file may send a signal at once. It may be tried again.
+func (l *MasterLock) Publish() error {
+	path := l.pidPath
 	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	if err := os.WriteFile(temp, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write pid file: %w", err)
@@ -76,15 +81,14 @@ func (l *MasterLock) Publish(path string) error {
 	if err := os.Rename(temp, path); err != nil {
 		return fmt.Errorf("write pid file: %w", err)
 	}
-	l.pidPath = path
 	return nil
 }
 
 // Close takes the pid file away and gives the lock back.
 func (l *MasterLock) Close() error {
-	var err error
-	if l.pidPath != "" {
-		err = os.Remove(l.pidPath)
+	err := os.Remove(l.pidPath)
+	if errors.Is(err, os.ErrNotExist) { // it was never published
+		err = nil
 	}
 	if err = errors.Join(err, l.file.Close()); err != nil {
 		return fmt.Errorf("release %s: %w", l.file.Name(), err)

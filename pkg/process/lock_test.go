@@ -14,20 +14,23 @@ import (
 func TestG8SecondMasterIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	lockPath, pidPath := filepath.Join(dir, "cupid.lock"), filepath.Join(dir, "cupid.pid")
-	lock, err := process.LockMaster(lockPath)
+	if err := os.WriteFile(pidPath, []byte("1\n"), 0o600); err != nil { // of one that was killed
+		t.Fatal(err)
+	}
+	lock, err := process.LockMaster(lockPath, pidPath)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(pidPath); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the pid file is there before it is published: %v", err)
 	}
-	if err := lock.Publish(pidPath); err != nil {
+	if err := lock.Publish(); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(pidPath); strings.TrimSpace(string(text)) != strconv.Itoa(os.Getpid()) {
 		t.Errorf("pid file: got %q, %v", text, err)
 	}
-	_, err = process.LockMaster(lockPath)
+	_, err = process.LockMaster(lockPath, pidPath)
 	running, ok := errors.AsType[*process.AlreadyRunningError](err)
 	if !ok || running.Pid != os.Getpid() || !strings.Contains(err.Error(), "already running as process") {
 		t.Errorf("second master: got %v, want already running", err)
@@ -41,7 +44,7 @@ func TestG8SecondMasterIsRefused(t *testing.T) {
 	if _, err := os.Stat(lockPath); err != nil {
 		t.Errorf("the lock file was taken away: %v", err)
 	}
-	again, err := process.LockMaster(lockPath)
+	again, err := process.LockMaster(lockPath, pidPath)
 	if err != nil {
 		t.Fatalf("after the first has ended: %v", err)
 	}
@@ -52,7 +55,7 @@ func TestG8SecondMasterIsRefused(t *testing.T) {
 
 func TestLockMasterSaysWhatIsWrongWithThePath(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing", "cupid.lock")
-	if _, err := process.LockMaster(path); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), path) {
+	if _, err := process.LockMaster(path, path+".pid"); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v, want an error that names %s", err, path)
 	}
 }

@@ -24,6 +24,8 @@ type Slot struct {
 	// Stage is when the slot is drained on Stop: lower stages first. A stage begins when the workers of those before it are gone,
 	// at the latest after two thirds of StopTimeout. So a worker on which others depend is the last.
 	Stage int
+	// DrainTimeout is Config.DrainTimeout for the worker of this slot, where it is not 0.
+	DrainTimeout time.Duration
 }
 
 // Order is what a Starter is asked to start.

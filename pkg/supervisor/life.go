@@ -173,7 +173,7 @@ func (p *Pool) ready(s *slot) {
 	p.log(s).Info().Msg("worker ready")
 	p.config.Handler.Ready(s.number, w.generation)
 	if s.asked || s.removed {
-		p.drain(s, p.config.DrainTimeout)
+		p.drain(s, p.drainTimeout(s))
 	}
 }
 
@@ -192,7 +192,7 @@ func (p *Pool) heartbeat(s *slot, env ipc.Envelope) {
 	if p.config.MaxRSSBytes > 0 && w.rssBytes > w.rssLimit && s.state == Ready && p.quiet() {
 		p.log(s).Warn().Int64("rssBytes", w.rssBytes).Msg("worker uses too much memory: renewed")
 		s.asked = true
-		p.drain(s, p.config.DrainTimeout)
+		p.drain(s, p.drainTimeout(s))
 	}
 }
 
@@ -207,6 +207,14 @@ func (p *Pool) quiet() bool {
 }
 
 // drain asks a ready worker to finish and to exit.
+// drainTimeout is how long the worker of a slot may take to finish when it is renewed.
+func (p *Pool) drainTimeout(s *slot) time.Duration {
+	if s.number < len(s.plan.slots) && s.plan.slots[s.number].DrainTimeout > 0 {
+		return s.plan.slots[s.number].DrainTimeout
+	}
+	return p.config.DrainTimeout
+}
+
 func (p *Pool) drain(s *slot, limit time.Duration) {
 	p.enter(s, Draining, limit)
 	p.answer(s, ipc.TypeDrain, nil)

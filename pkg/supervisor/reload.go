@@ -158,7 +158,7 @@ func (p *Pool) turnOver(s *slot) {
 	s.failures, s.blamed = 0, 0
 	switch s.state {
 	case Ready:
-		p.drain(s, p.config.DrainTimeout)
+		p.drain(s, p.drainTimeout(s))
 	case Greeting, Preparing:
 		p.kill(s, "renewed before it was ready", nil, 0)
 	case Starting, Draining, Killing:

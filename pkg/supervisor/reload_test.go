@@ -174,18 +174,20 @@ func TestReloadMendsACrashLoop(t *testing.T) {
 }
 
 func TestReloadOfAWorkerThatDoesNotDrain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1, always(deaf), nil)
-		synctest.Wait()
-		begin := time.Now()
-		if err := w.pool.Reload(t.Context(), supervisor.Update{}); err != nil {
-			t.Error(err)
-		}
-		if got := time.Since(begin); got != 10*time.Second {
-			t.Errorf("took %v, want the drain timeout of 10s", got)
-		}
-		w.want("heard", w.heard(), "0.1 ready\n0.1 gone, drained false: not drained within 10s (signal: killed)\n0.2 ready")
-	})
+	for own, want := range map[time.Duration]time.Duration{0: 10 * time.Second, 32 * time.Second: 32 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1, always(deaf), func(c *supervisor.Config) { c.Slots[0].DrainTimeout = own })
+			synctest.Wait()
+			begin := time.Now()
+			if err := w.pool.Reload(t.Context(), supervisor.Update{}); err != nil {
+				t.Error(err)
+			}
+			if got := time.Since(begin); got != want {
+				t.Errorf("took %v, want the drain timeout of %v", got, want)
+			}
+			w.want("heard", w.heard(), fmt.Sprintf("0.1 ready\n0.1 gone, drained false: not drained within %v (signal: killed)\n0.2 ready", want))
+		})
+	}
 }
 
 func TestReloadIsRefusedOnceThePoolStops(t *testing.T) {

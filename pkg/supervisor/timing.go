@@ -88,7 +88,7 @@ func (p *Pool) deadline(s *slot) {
 	case Preparing:
 		p.kill(s, fmt.Sprintf("not ready within %v", p.config.ReadyTimeout), syscall.SIGQUIT, p.config.QuitTimeout)
 	case Draining:
-		p.kill(s, fmt.Sprintf("not drained within %v", p.config.DrainTimeout), syscall.SIGKILL, killAgain)
+		p.kill(s, fmt.Sprintf("not drained within %v", p.drainTimeout(s)), syscall.SIGKILL, killAgain)
 	case Killing:
 		p.kill(s, "did not exit by itself", syscall.SIGKILL, killAgain)
 	case BackingOff:
