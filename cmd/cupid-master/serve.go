@@ -195,7 +195,7 @@ func (m *master) slots(c *config.Config) []supervisor.Slot {
 		case 0:
 			all[i] = supervisor.Slot{Role: router.RoleManager, Title: "cupid: manager worker"}
 		case 1:
-			all[i] = supervisor.Slot{Role: router.RoleCallback, Title: "cupid: callback worker", Unused: m.options.once && m.options.dryRun, DrainTimeout: callbackDrain(c)}
+			all[i] = supervisor.Slot{Role: router.RoleCallback, Title: "cupid: callback worker", Unused: m.options.once && m.options.dryRun, DrainTimeout: callbackDrain(c), ReadyTimeout: callbackReady}
 		default:
 			all[i] = supervisor.Slot{Role: router.RoleTask, Title: fmt.Sprintf("cupid: task worker %d", i)}
 		}
@@ -205,6 +205,10 @@ func (m *master) slots(c *config.Config) []supervisor.Slot {
 
 // maxCallbackDrain bounds for how long all callbacks rest in a reload for the sake of one that is not answered.
 const maxCallbackDrain = 30 * time.Second
+
+// callbackReady is how long a callback worker may take to open its queue: what is sound in a damaged one is copied, some
+// ten thousand events a second.
+const callbackReady = 5 * time.Minute
 
 // callbackDrain is how long a callback worker may take to finish: what it has posted is posted again if it is not
 // waited for until it is answered, or times out.

@@ -26,6 +26,8 @@ type Slot struct {
 	Stage int
 	// DrainTimeout is Config.DrainTimeout for the worker of this slot, where it is not 0.
 	DrainTimeout time.Duration
+	// ReadyTimeout is likewise Config.ReadyTimeout, once the worker has said hello.
+	ReadyTimeout time.Duration
 }
 
 // Order is what a Starter is asked to start.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -125,7 +126,7 @@ func (p *Pool) hello(s *slot, env ipc.Envelope) {
 	if payload := s.worker.plan.payload; payload != nil {
 		welcome.Config = payload(s.number)
 	}
-	left := time.Until(s.deadline)
+	left := time.Until(s.deadline) + p.readyTimeout(s) - p.config.ReadyTimeout
 	p.enter(s, Preparing, max(left, 1))
 	p.answer(s, ipc.TypeWelcome, welcome)
 }
@@ -209,10 +210,12 @@ func (p *Pool) quiet() bool {
 // drain asks a ready worker to finish and to exit.
 // drainTimeout is how long the worker of a slot may take to finish when it is renewed.
 func (p *Pool) drainTimeout(s *slot) time.Duration {
-	if s.number < len(s.plan.slots) && s.plan.slots[s.number].DrainTimeout > 0 {
-		return s.plan.slots[s.number].DrainTimeout
-	}
-	return p.config.DrainTimeout
+	return cmp.Or(s.spec().DrainTimeout, p.config.DrainTimeout)
+}
+
+// readyTimeout is how long the worker of a slot may take to say ready.
+func (p *Pool) readyTimeout(s *slot) time.Duration {
+	return cmp.Or(s.spec().ReadyTimeout, p.config.ReadyTimeout)
 }
 
 func (p *Pool) drain(s *slot, limit time.Duration) {

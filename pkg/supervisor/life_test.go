@@ -181,6 +181,21 @@ func TestWhoIsNotReadyInTimeIsKilled(t *testing.T) {
 	}
 }
 
+func TestWorkerThatNeedsLongerIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, func(order supervisor.Order) script {
+			if order.Generation > 1 {
+				return good
+			}
+			return func(f *fake) int { _, _ = f.hello(ipc.ProtocolVersion); return silent(f) }
+		}, func(c *supervisor.Config) { c.Slots[0].ReadyTimeout = time.Minute })
+		pass(59 * time.Second)
+		w.want("states", w.states(), "0.1 preparing")
+		pass(2 * time.Second)
+		w.want("last exit", w.pool.Status()[0].LastExit, "not ready within 1m0s (signal: killed)")
+	})
+}
+
 func TestNonsenseIsAnsweredByReplacement(t *testing.T) {
 	tests := []struct {
 		name string

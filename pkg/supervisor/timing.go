@@ -86,7 +86,7 @@ func (p *Pool) deadline(s *slot) {
 	case Greeting:
 		p.kill(s, fmt.Sprintf("no hello within %v", p.config.ReadyTimeout), syscall.SIGQUIT, p.config.QuitTimeout)
 	case Preparing:
-		p.kill(s, fmt.Sprintf("not ready within %v", p.config.ReadyTimeout), syscall.SIGQUIT, p.config.QuitTimeout)
+		p.kill(s, fmt.Sprintf("not ready within %v", p.readyTimeout(s)), syscall.SIGQUIT, p.config.QuitTimeout)
 	case Draining:
 		p.kill(s, fmt.Sprintf("not drained within %v", p.drainTimeout(s)), syscall.SIGKILL, killAgain)
 	case Killing:
