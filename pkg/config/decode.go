@@ -20,6 +20,7 @@ type field struct {
 	required bool     // must be there and not be empty
 	min, max int      // of a number; of a list, max is its length
 	words    []string // of a text: the values that are allowed
+	aside    bool     // it does not decide which rows differ: see Fingerprint
 }
 
 // object is a struct that is an object in the file.

@@ -79,18 +79,18 @@ func newDestination() Destination {
 
 func (d *Destination) fields() []field {
 	return []field{
-		{key: "name", into: &d.Name},
+		{key: "name", into: &d.Name, aside: true},
 		{key: "dsn", into: &d.DSN, required: true},
-		{key: "user", into: &d.User},
-		{key: "password", into: &d.Password},
-		{key: "caFile", into: &d.CAFile},
+		{key: "user", into: &d.User, aside: true},
+		{key: "password", into: &d.Password, aside: true},
+		{key: "caFile", into: &d.CAFile, aside: true},
 		{key: "table", into: &d.Table, required: true},
 		{key: "byColumn", into: &d.ByColumn, required: true, max: MaxKeyColumns},
 		{key: "columns", into: &d.Columns, required: true, max: MaxColumns},
 		{key: "tolerance", into: &d.Tolerance, max: MaxTolerances},
 		{key: "timeZone", into: &d.TimeZone},
-		{key: "maskColumns", into: &d.MaskColumns, max: MaxColumns},
-		{key: "callbackNotification", into: &d.CallbackNotification, required: true},
+		{key: "maskColumns", into: &d.MaskColumns, max: MaxColumns, aside: true},
+		{key: "callbackNotification", into: &d.CallbackNotification, required: true, aside: true},
 	}
 }
 
