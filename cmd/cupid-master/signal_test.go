@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/masixun71/cupid/pkg/mariadb/mariadbtest"
 )
 
 // A stop comes whenever it likes, and is one.
@@ -242,6 +244,38 @@ func TestReloadWithAnotherWorkerBinary(t *testing.T) {
 	}
 	r.insert(1, 10)
 	r.equal()
+}
+
+// Between the new manager and the new task workers of a reload rows come that are right where the old configuration looks.
+func TestG2ReloadWithAnotherDestination(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.with("update", false)
+	des := r.config["des"].([]any)[0].(map[string]any)
+	des["name"] = "copy"
+	answer := make(chan struct{})
+	r.receiver.then(func(call) int { <-answer; return 204 })
+	m := r.start()
+	r.insert(1, 1)
+	r.eventually("a call in flight, for which the callback worker waits", func() bool { return len(r.receiver.all()) > 0 })
+	other := mariadbtest.New(t)
+	other.Exec(t, "CREATE TABLE user "+table)
+	des["dsn"], des["user"], des["password"] = other.PDOTCP(), other.User, other.Password
+	r.write()
+	sendSignal(t, m.cmd.Process.Pid, syscall.SIGUSR1)
+	r.eventually("the new manager", func() bool {
+		s, err := r.status()
+		return err == nil && s.Workers[0].Generation > 1
+	})
+	r.src.Exec(t, "INSERT INTO user (id, number, name) VALUES (1000, 100, 'x')")
+	r.des.Exec(t, "INSERT INTO user (id, number, name) VALUES (1000, 100, 'x')")
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end) && !strings.Contains(r.state(), `"cursor": "1000"`); { // it must not be
+		<-time.After(10 * time.Millisecond)
+	}
+	close(answer)
+	r.eventually("a call for the row that the new destination lacks", func() bool {
+		return slices.ContainsFunc(r.receiver.all(), func(c call) bool { return fmt.Sprint(c.Body.Row["number"]) == "100" })
+	})
 }
 
 // A reload adds a pair and takes it away; what it had to do is done by then, or left alone.

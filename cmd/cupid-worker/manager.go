@@ -81,7 +81,7 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 func managed(p config.Pair, src manager.Source) manager.Pair {
 	s := p.Source
 	return manager.Pair{
-		Name: p.Name, Source: src,
+		Name: p.Name, Source: src, Fingerprint: p.Fingerprint(),
 		Insert: s.Insert, InsertInterval: s.InsertInterval(), InsertLate: s.InsertLate(),
 		Update: s.Update, UpdateInterval: s.UpdateInterval(), UpdateScan: s.UpdateScan(),
 		Sweep: s.Sweep, SweepInterval: s.SweepInterval(), SweepRowPerSecond: s.SweepRowPerSecond,

@@ -34,16 +34,16 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 	hand := newHand(boot.TaskFile(w.orders.StateDir, w.welcome.Slot), w.log)
 	pairs := map[string]task.Pair{}
 	open := closers{hand.close}
-	deletes, servers := map[string]bool{}, &table.Servers{}
+	deletes, fingerprints, servers := map[string]bool{}, map[string]string{}, &table.Servers{}
 	for _, p := range w.config.Pairs() {
 		a := newPair(w.config, p, taskConns, servers)
 		pairs[p.Name] = a
-		deletes[p.Name] = p.Source.Delete
+		deletes[p.Name], fingerprints[p.Name] = p.Source.Delete, p.Fingerprint()
 		open = append(open, a.Close)
 	}
 	c := task.Config{
 		Pairs: pairs, Work: sessionWork{w.session, w.orders.Once && w.orders.DryRun}, Hand: hand, Settle: w.config.Settle(), Step: w.step,
-		Draining: w.session.Draining(), LogValues: w.config.LogValues, Deletes: deletes, SQL: w.orders.SQL,
+		Draining: w.session.Draining(), LogValues: w.config.LogValues, Deletes: deletes, Fingerprints: fingerprints, SQL: w.orders.SQL,
 		Idle: w.config.TaskWorkerInterval(), Log: w.log,
 	}
 	if w.orders.Once {

@@ -84,6 +84,9 @@ type Chunk struct {
 	Skip []string `json:"skip,omitempty"`
 	// Rows is how many rows the range had when it was cut, 0 when unknown.
 	Rows int `json:"rows,omitempty"`
+	// Config is the fingerprint of the pair's configuration that the manager has. A worker that has another compares
+	// nothing of it: in a reload that is to be done by those that come.
+	Config string `json:"config,omitempty"`
 	// Crashes counts the workers that died with this chunk in hand.
 	Crashes int `json:"crashes,omitempty"`
 }
@@ -120,6 +123,8 @@ type Result struct {
 	// Error says why the chunk could not be compared; empty when every row of it
 	// is either equal or an acknowledged event.
 	Error string `json:"error,omitempty"`
+	// Unfit says, with Error, that the worker has another configuration than the chunk.
+	Unfit bool `json:"unfit,omitempty"`
 	// Rows is how many source rows were compared.
 	Rows int `json:"rows,omitempty"`
 	// Healed counts suspects that were equal when read again.

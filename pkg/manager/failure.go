@@ -18,6 +18,9 @@ const (
 	probeBase, probeCap = 500 * time.Millisecond, 30 * time.Second
 	// alertFailures is after how many failures in a row an operator is told.
 	alertFailures = 5
+	// unfitTime is for how long a chunk is offered to workers of another configuration before that is a failure. A
+	// reload renews the task workers last, after the callback worker has finished.
+	unfitTime = 3 * time.Minute
 )
 
 // finish takes a task worker's word on a chunk.
@@ -43,6 +46,14 @@ func (l *lane) finish(r chunk.Result) {
 			l.sweep.show()
 		}
 		l.heal()
+		return
+	}
+	if r.Unfit && (p.unfit.IsZero() || time.Since(p.unfit) < unfitTime) {
+		if p.unfit.IsZero() {
+			p.unfit = time.Now()
+		}
+		p.retry = time.Now().Add(probeBase)
+		l.staged = append(l.staged, p)
 		return
 	}
 	l.window = failedOut

@@ -112,6 +112,42 @@ func TestShortOutageOfManyChunksStopsAPairForAMomentOnly(t *testing.T) {
 	})
 }
 
+// A worker that is yet to be renewed in a reload has another configuration.
+func TestChunkThatDoesNotFitIsOfferedUntilItDoes(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := newSource()
+		s.add(100)
+		w.inserts("orders", s)
+		w.config.Pairs[0].Fingerprint = "new"
+		w.start()
+		unfit := func(c chunk.Chunk) {
+			w.m.Done(chunk.Result{Chunk: c.ID, Pair: c.Pair, Error: "not like that", Unfit: true})
+		}
+		c := w.take()
+		if c.Config != "new" {
+			t.Errorf("the chunk is of configuration %q", c.Config)
+		}
+		for range 5 { // more than there are failures before an alert
+			unfit(c)
+			c = w.take()
+		}
+		if got := w.alerted(); len(got) > 0 {
+			t.Errorf("alerts %v, want none", got)
+		}
+		for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); {
+			unfit(c)
+			c = w.take()
+		}
+		if got := w.alerted(); !slices.Equal(got, []string{"pair stopped"}) {
+			t.Errorf("alerts %v, want one when no worker is renewed", got)
+		}
+		s.look(c)
+		w.done(c)
+		w.work(s, 2*time.Minute)
+		same(t, s.unlooked(chunk.Insert), nil)
+	})
+}
+
 func TestChunkThatAlwaysFailsWaitsLongerAndIsToldOnce(t *testing.T) {
 	inBubble(t, func(w *world) {
 		t := w.t

@@ -46,6 +46,7 @@ type piece struct {
 	cut      time.Time // when it was cut; zero once it was offered, and for a part
 	failures int       // in a row
 	failing  time.Time // when the first of them was
+	unfit    time.Time // when it first came to a worker of another configuration; zero: it never has
 	retry    time.Time // it is not offered before
 }
 

@@ -21,6 +21,8 @@ const saveEvery = 250 * time.Millisecond
 type Pair struct {
 	Name   string
 	Source Source
+	// Fingerprint is that of the pair's configuration.
+	Fingerprint string
 	// Insert and Update choose the scans; their intervals are from the begin of
 	// one pass to the begin of the next.
 	Insert         bool
@@ -92,6 +94,8 @@ type Manager struct {
 	credit credit
 	asked  chan struct{} // holds one token when there is more room
 	ended  chan struct{} // holds one token when a lane has ended
+
+	fingerprints map[string]string // by pair
 }
 
 // New makes a manager out of its cache file; Run starts it.
@@ -102,7 +106,7 @@ func New(c Config) (*Manager, error) {
 	}
 	m := &Manager{
 		ledger: l, offers: make(chan chunk.Chunk), spare: make(chan chunk.Chunk), credit: credit{given: map[string]bool{}},
-		asked: make(chan struct{}, 1), ended: make(chan struct{}, 1),
+		asked: make(chan struct{}, 1), ended: make(chan struct{}, 1), fingerprints: map[string]string{},
 	}
 	gone := ""
 	if c.Once && c.Run == "" {
@@ -114,6 +118,7 @@ func New(c Config) (*Manager, error) {
 	}
 	m.config = c
 	for _, p := range c.Pairs {
+		m.fingerprints[p.Name] = p.Fingerprint
 		if p.Sweep || c.Once {
 			l := m.lane(p, chunk.Sweep, sweepAsk)
 			l.offers = m.spare
@@ -244,6 +249,7 @@ func (m *Manager) dispatch(ctx context.Context) error {
 			continue
 		}
 		m.credit.give(c.ID, c.Scan == chunk.Sweep)
+		c.Config = m.fingerprints[c.Pair]
 		if err := m.config.Offer(ctx, c); err != nil {
 			if ctx.Err() != nil {
 				return nil

@@ -30,8 +30,8 @@ type suspect struct {
 func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 	r := chunk.Result{Chunk: c.ID, Pair: c.Pair}
 	p, ok := w.pairs[c.Pair]
-	if !ok {
-		r.Error = fmt.Sprintf("pair %q is not configured here", c.Pair)
+	if !ok || c.Config != w.config.Fingerprints[c.Pair] {
+		r.Error, r.Unfit = fmt.Sprintf("pair %q is not configured here, or not like that", c.Pair), true
 		return r
 	}
 	var suspects []suspect

@@ -58,6 +58,8 @@ type Config struct {
 	LogValues bool
 	// Deletes has the pairs whose orphans are looked for.
 	Deletes map[string]bool
+	// Fingerprints are those of the pairs' configurations.
+	Fingerprints map[string]string
 	// Report, when set, takes every confirmed divergence; SQL adds the statement
 	// that would repair it. It may wait.
 	Report func([]Line)
