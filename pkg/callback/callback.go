@@ -111,7 +111,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer cancel()
 	w.memo.restore()
 	wg.Go(func() { w.memo.run(ctx) })
-	incoming := store{Worker: w, waiting: map[string][]delivery{}}
+	incoming := store{Worker: w, waiting: map[string][]delivery{}, full: map[string]bool{}}
 	wg.Go(func() { incoming.run(ctx) })
 	var lanes sync.WaitGroup
 	for _, l := range w.lanes {

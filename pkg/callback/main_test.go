@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -361,6 +362,13 @@ func (q *memory) NextDue(ctx context.Context, pair string) (time.Time, bool, err
 		return time.Time{}, false, nil
 	}
 	return list[0].Due, true, nil
+}
+
+// drop removes all records of a pair.
+func (q *memory) drop(pair string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	maps.DeleteFunc(q.records, func(id [2]string, _ callback.Record) bool { return id[0] == pair })
 }
 
 func (q *memory) Depth(pair string) int {

@@ -29,7 +29,10 @@ const (
 type store struct {
 	*Worker
 	waiting map[string][]delivery // by pair, in the order in which they came
-	told    bool                  // an operator knows that something waits
+	// An operator knows which pairs wait for room, and that nothing can be stored
+	// whatever room there is. Each is told once until it is over.
+	full   map[string]bool
+	broken bool
 }
 
 func (s *store) run(ctx context.Context) {
@@ -93,38 +96,57 @@ func (s *store) take(ctx context.Context, batch []delivery) {
 
 // again tries what waits.
 func (s *store) again(ctx context.Context) {
-	if len(s.waiting) == 0 {
-		return
-	}
+	broken := false
 	for _, pair := range slices.Sorted(maps.Keys(s.waiting)) {
-		list := s.waiting[pair]
-		for len(list) > 0 {
-			if err := s.putSome(ctx, &list[0]); err != nil {
-				s.config.Log.Debug().Err(err).Str("pair", pair).Msg("events could still not be stored")
-				break
-			}
-			list = list[1:]
-		}
-		s.waiting[pair] = list
-		if len(list) == 0 {
+		err := s.againFor(ctx, pair)
+		if err == nil {
 			delete(s.waiting, pair)
+			delete(s.full, pair)
+			s.config.Log.Info().Str("pair", pair).Msg("events are stored again")
+			continue
 		}
+		s.config.Log.Debug().Err(err).Str("pair", pair).Msg("events could still not be stored")
+		s.tell(ctx, pair, err)
+		broken = broken || !errors.Is(err, ErrFull)
 	}
-	if len(s.waiting) == 0 {
-		s.told = false
-		s.config.Log.Info().Msg("events are stored again")
+	s.broken = broken
+}
+
+// againFor stores what waits of a pair, in its order, as far as that goes.
+func (s *store) againFor(ctx context.Context, pair string) error {
+	for list := s.waiting[pair]; len(list) > 0; list = s.waiting[pair] {
+		if err := s.putSome(ctx, &list[0]); err != nil {
+			return err
+		}
+		s.waiting[pair] = list[1:]
 	}
+	return nil
 }
 
 // wait keeps a delivery for later.
 func (s *store) wait(ctx context.Context, d delivery, err error) {
 	s.waiting[d.pair()] = append(s.waiting[d.pair()], d)
-	if s.told || err == nil || ctx.Err() != nil {
+	if err != nil { // else it waits behind one that was told
+		s.tell(ctx, d.pair(), err)
+	}
+}
+
+// tell tells an operator why events of a pair are not stored. A full share is the pair's
+// own; anything else, as a full disk, is told once for all pairs.
+func (s *store) tell(ctx context.Context, pair string, err error) {
+	isFull := errors.Is(err, ErrFull)
+	if ctx.Err() != nil || isFull && s.full[pair] || !isFull && s.broken {
 		return
 	}
-	s.told = true
-	s.config.Log.Error().Err(err).Str("pair", d.pair()).Msg("events could not be stored; the scans wait until they can")
-	s.config.Alerts.Alert("events not stored", fmt.Sprintf("%s: %v; its scans wait until there is room", d.pair(), err))
+	until := "its scans wait until there is room"
+	if isFull {
+		s.full[pair] = true
+	} else {
+		s.broken = true
+		until = "the scans wait until events can be stored"
+	}
+	s.config.Log.Error().Err(err).Str("pair", pair).Msg("events could not be stored; the scans wait until they can")
+	s.config.Alerts.Alert("events not stored", fmt.Sprintf("%s: %v; %s", pair, err, until))
 }
 
 // roomFor is how many events more of a pair may be stored, so that it leaves room

@@ -150,6 +150,106 @@ func TestG6PairWhoseURLIsDownLeavesRoomForOthers(t *testing.T) {
 	})
 }
 
+// newSharedRig has a second pair "q" on the queue, which has room for limit events. Nothing
+// is called back, so what is stored stays.
+func newSharedRig(t *testing.T, limit int) *rig {
+	t.Helper()
+	return newRig(t, func(r *rig) {
+		r.queue.limit, r.config.Limit, r.config.Hold = limit, limit, true
+		r.config.Destinations["q"] = r.destination(newWorld(t), r.receiver, callback.NewGate(8))
+	})
+}
+
+// flood submits events of a pair from id on, one in each message.
+func (r *rig) flood(pair string, from, n int64) {
+	for id := from; id < from+n; id++ {
+		r.submit(diverged(pair, id, fmt.Sprint("k", id)))
+	}
+	after(3 * time.Second)
+}
+
+func TestEachPairThatWaitsForRoomIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSharedRig(t, 100)
+		r.flood("p", 1, 200)
+		r.wantAlerts("events not stored", 1)
+		r.flood("q", 1, 200)
+		r.wantAlerts("events not stored", 2)
+		r.flood("p", 201, 200)
+		r.flood("q", 201, 200)
+		r.wantAlerts("events not stored", 2)
+		r.stop()
+	})
+}
+
+func TestPairThatWaitsForRoomAgainIsToldAgainWhileAnotherWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSharedRig(t, 100)
+		r.flood("p", 1, 200)
+		r.flood("q", 1, 10)
+		last := r.submit(diverged("q", 11, "k11"))
+		after(time.Second)
+		if isClosed(last) {
+			t.Fatal("q has not filled its share")
+		}
+		r.wantAlerts("events not stored", 2)
+		r.queue.drop("q")
+		after(3 * time.Second)
+		if !isClosed(last) {
+			t.Fatal("not acknowledged though there is room")
+		}
+		r.flood("q", 12, 20)
+		r.wantAlerts("events not stored", 3)
+		r.stop()
+	})
+}
+
+func TestG1FullDiskIsToldWhileAPairWaitsForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSharedRig(t, 100)
+		r.flood("p", 1, 200)
+		r.wantAlerts("events not stored", 1)
+		full := func(op string) error {
+			if op == "put" {
+				return errors.New("no space left on device")
+			}
+			return nil
+		}
+		for told := 2; told < 4; told++ {
+			r.queue.failing(full)
+			lost := r.submit(diverged("q", int64(told), fmt.Sprint("k", told)))
+			after(3 * time.Second)
+			r.wantAlerts("events not stored", told)
+			r.flood("q", 10, 3) // it lasts
+			r.wantAlerts("events not stored", told)
+			r.queue.failing(nil)
+			after(3 * time.Second)
+			if !isClosed(lost) {
+				t.Fatal("not acknowledged though the disk has room")
+			}
+		}
+		r.stop()
+	})
+}
+
+// What waits for room is tried again and again: it finds out, too, that the disk is full.
+func TestG1FullDiskIsToldWhenWhatWaitsForRoomMeetsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSharedRig(t, 100)
+		r.flood("p", 1, 200)
+		r.queue.failing(func(op string) error {
+			if op == "put" {
+				return errors.New("no space left on device")
+			}
+			return nil
+		})
+		r.queue.drop("p")
+		after(3 * time.Second)
+		r.wantAlerts("events not stored", 2)
+		r.stop()
+	})
+}
+
 func TestNewestEventOfAMessageWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(r *rig) { r.config.Hold = true })
