@@ -47,6 +47,8 @@ type Queue interface {
 	NextDue(ctx context.Context, pair string) (due time.Time, ok bool, err error)
 	// Depth is how many records a pair has. It reads no disk.
 	Depth(pair string) int
+	// Len is how many records all pairs have. It reads no disk.
+	Len() int
 }
 
 // Pair reads the two sides of a pair. Safe for concurrent use.

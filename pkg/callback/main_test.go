@@ -364,6 +364,12 @@ func (q *memory) NextDue(ctx context.Context, pair string) (time.Time, bool, err
 	return list[0].Due, true, nil
 }
 
+func (q *memory) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.records)
+}
+
 // drop removes all records of a pair.
 func (q *memory) drop(pair string) {
 	q.mu.Lock()

@@ -150,15 +150,12 @@ func (s *store) tell(ctx context.Context, pair string, err error) {
 }
 
 // roomFor is how many events more of a pair may be stored, so that it leaves room
-// for the others, when total others are, and of of its own.
+// for the others in what is left of the queue, when total others are, and of of its own.
 func (s *store) roomFor(pair string, total, of int) int {
 	if s.config.Limit <= 0 || len(s.lanes) < 2 {
 		return math.MaxInt
 	}
-	free := s.config.Limit - total
-	for name := range s.lanes {
-		free -= s.config.Queue.Depth(name)
-	}
+	free := s.config.Limit - total - s.config.Queue.Len() // events of pairs that are not configured take room, too
 	// The most n for which depth + n <= shareOfFree * (free - n).
 	return max(0, (shareOfFree*free-s.config.Queue.Depth(pair)-of)/(shareOfFree+1))
 }

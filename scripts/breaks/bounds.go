@@ -30,6 +30,10 @@ var bounds = []brk{
 		edits: []edit{{"pkg/manager/lane.go", "l.offers, l.skipping(l.staged[i].chunk)", "l.offers, l.staged[i].chunk"}},
 	},
 	{
+		promise: "G6", what: "events of pairs that are not configured are not counted when the queue is shared", test: "TestG6EventsOfARemovedPairLeaveRoomForTheOthers", pkg: "./pkg/callback",
+		edits: []edit{{"pkg/callback/store.go", "free := s.config.Limit - total - s.config.Queue.Len()", "free := s.config.Limit - total - s.config.Queue.Depth(pair)"}},
+	},
+	{
 		promise: "G6", what: "nobody hears that a row is given back", test: "TestG6RowThatCrashesItsWorkerIsSetAsideAndGivenBack",
 		edits: []edit{{"cmd/cupid-worker/manager.go", "\thandle(w, ipc.TypeRetry, m.Retry)\n", ""}},
 	},
