@@ -54,6 +54,7 @@ const (
 	TypeReload = "reload" // c→m no body: read the configuration again and renew the workers
 	TypeStop   = "stop"   // c→m no body: stop everything; answered when the stop has begun
 	TypeRetry  = "retry"  // c→m→M compare a row again that was set aside; its body is the manager's
+	TypeForget = "forget" // c→m→C remove the events of a pair that is not configured; its body is the pair's name
 	TypeAnswer = "answer" // m→c Answer; TypeStatus above is a request, too
 )
 

@@ -21,10 +21,12 @@ import (
 )
 
 const (
-	// statusTimeout and reloadTimeout bound the wait for an answer. A reload
-	// drains worker after worker.
+	// statusTimeout, reloadTimeout and forgetTimeout bound the wait for an answer. A
+	// reload drains worker after worker; to forget is some thousand writes to the disk
+	// for a million events.
 	statusTimeout = 5 * time.Second
 	reloadTimeout = 10 * time.Minute
+	forgetTimeout = 10 * time.Minute
 )
 
 // command asks the running master.
@@ -55,6 +57,12 @@ func command(ctx context.Context, o options, stdout io.Writer) error {
 			return err
 		}
 		_, _ = fmt.Fprintf(stdout, "%s: row %s is compared again\n", g.Pair, g.Row)
+	case "forget":
+		body, err := ask(ctx, dir, ipc.TypeForget, o.words[0], forgetTimeout)
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(stdout, "%s: %s events removed\n", o.words[0], body)
 	case "status":
 		body, err := ask(ctx, dir, ipc.TypeStatus, nil, statusTimeout)
 		if err != nil {
@@ -142,6 +150,9 @@ func (s *status) printPairs(w io.Writer, report json.RawMessage) {
 	_, _ = fmt.Fprintln(w, "\nPAIR\tQUEUE\tSTORED\tACCEPTED\tFAILED\tHEALED BY ITSELF\tHEALED AFTER CALLBACK\tNOT REPAIRED\tRELAPSED\tTIME TO HEAL\tURL")
 	for _, name := range slices.Sorted(maps.Keys(pairs)) {
 		p := pairs[name]
+		if p.NotConfigured {
+			continue
+		}
 		url := p.URL
 		if p.Gate.Down {
 			url += " (down since " + p.Gate.Since.Local().Format(time.DateTime) + ")"
@@ -154,6 +165,19 @@ func (s *status) printPairs(w io.Writer, report json.RawMessage) {
 			name, fmt.Sprint(p.Depth), fmt.Sprint(p.Stored), fmt.Sprint(p.Accepted), fmt.Sprint(p.Failed),
 			fmt.Sprint(p.HealedItself), fmt.Sprint(p.HealedByCallback), fmt.Sprint(p.NotRepaired), fmt.Sprint(p.Relapsed), healTime(p.HealTime), url,
 		}, "\t"))
+	}
+	printNotConfigured(w, pairs)
+}
+
+// printNotConfigured names the pairs whose events wait until they are configured again,
+// or until cupid-master forget.
+func printNotConfigured(w io.Writer, pairs map[string]callback.Status) {
+	head := "\nNOT CONFIGURED: PAIR\tQUEUE\n"
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		if p := pairs[name]; p.NotConfigured {
+			_, _ = fmt.Fprintf(w, "%s%s\t%d\n", head, name, p.Depth)
+			head = ""
+		}
 	}
 }
 

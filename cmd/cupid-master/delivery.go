@@ -62,18 +62,26 @@ func (m *master) awaitDelivery(ctx context.Context) {
 // delivery is how far the callback worker is; waits says whether waiting for more
 // makes sense.
 func (m *master) delivery() (d delivery, waits, heard bool) {
-	m.mu.Lock()
-	report := m.reports[callbackSlot]
-	m.mu.Unlock()
-	var pairs map[string]callback.Status
-	if len(report) == 0 || ipc.Decode(report, &pairs) != nil {
-		return d, false, false
-	}
+	pairs, heard := m.deliveries()
 	for _, p := range pairs {
+		if p.NotConfigured { // nobody calls its events back
+			continue
+		}
 		d.Healed += p.HealedItself + p.HealedByCallback
 		d.Accepted += p.Accepted
 		d.Waiting += p.Depth
 		waits = waits || p.Depth > 0 && !p.Gate.Down
 	}
-	return d, waits, true
+	return d, waits, heard
+}
+
+// deliveries is what the callback worker said last of each pair.
+func (m *master) deliveries() (pairs map[string]callback.Status, heard bool) {
+	m.mu.Lock()
+	report := m.reports[callbackSlot]
+	m.mu.Unlock()
+	if len(report) == 0 || ipc.Decode(report, &pairs) != nil {
+		return nil, false
+	}
+	return pairs, true
 }

@@ -25,6 +25,7 @@ const usage = `cupid finds rows that replication has lost or changed, and calls 
   cupid-master status -config FILE      show what the running cupid does (-json: for programs)
   cupid-master reload -config FILE      read the configuration again, worker by worker
   cupid-master retry PAIR ROW -config FILE  compare a row again that status shows as set aside
+  cupid-master forget PAIR -config FILE     remove the queued events of a pair that is not configured any more
   cupid-master stop -config FILE        stop it
   cupid-master -version                 show the version
   cupid-master -help                    show this
@@ -37,8 +38,8 @@ not tell: a pair failed, had no rows, or the run was stopped; the last four as a
 
 // options are the command line.
 type options struct {
-	command string   // status, reload, retry or stop
-	words   []string // after retry: the pair and the row
+	command string   // one of commands
+	words   []string // after it
 	config  string
 	check   bool
 	dryRun  bool
@@ -53,7 +54,17 @@ type options struct {
 	help    bool
 }
 
-var commands = map[string]bool{"status": true, "reload": true, "retry": true, "stop": true}
+// commands are what a running master is asked, and what each takes.
+var commands = map[string]words{
+	"status": {}, "reload": {}, "stop": {},
+	"retry":  {2, "a pair and a row, as status shows them"},
+	"forget": {1, "a pair that is not configured, as status shows it"},
+}
+
+type words struct {
+	n    int
+	what string
+}
 
 // parse reads the command line. A command may stand before or after the flags.
 func parse(args []string) (options, error) {
@@ -88,11 +99,11 @@ func parse(args []string) (options, error) {
 		}
 		word := f.Arg(0)
 		rest = f.Args()[1:]
-		if o.command == "retry" && len(o.words) < 2 {
+		if len(o.words) < commands[o.command].n {
 			o.words = append(o.words, word)
 			continue
 		}
-		if !commands[word] {
+		if _, ok := commands[word]; !ok {
 			return o, &usageError{"there is no command " + word}
 		}
 		if o.command != "" {
@@ -112,8 +123,8 @@ func (o options) fit() error {
 		return &usageError{"-config FILE is missing"}
 	case o.command != "" && (o.check || o.startID != ""):
 		return &usageError{"-check and -start-id do not go with " + o.command}
-	case o.command == "retry" && len(o.words) < 2:
-		return &usageError{"retry takes a pair and a row, as status shows them"}
+	case len(o.words) < commands[o.command].n:
+		return &usageError{o.command + " takes " + commands[o.command].what}
 	case o.once && (o.command != "" || o.check || o.startID != ""):
 		return &usageError{"-once goes with no command, and not with -check or -start-id"}
 	case !o.once && (o.resume || o.report != "" || o.sql != ""):

@@ -387,6 +387,8 @@ func (m *master) answer(ctx context.Context, request ipc.Envelope) (any, error) 
 		return nil, m.reloads.wait(ctx)
 	case ipc.TypeRetry:
 		return nil, m.retry(ctx, request)
+	case ipc.TypeForget:
+		return m.forget(ctx, request)
 	case ipc.TypeStop:
 		m.pool.Stop()
 		return nil, nil //nolint:nilnil // there is nothing to answer but that it was heard

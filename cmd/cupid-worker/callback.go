@@ -54,6 +54,7 @@ func (w *worker) callback(ctx context.Context) (func(context.Context) error, fun
 	})
 	w.session.Status = func() any { return c.Status() }
 	w.session.Handle(ipc.TypeEvents, func(env ipc.Envelope) { w.submit(ctx, c, env) })
+	handle(w, ipc.TypeForget, c.Forget)
 	handle(w, ipc.TypeAlert, func(a router.Alert) { tell.Alert(a.Kind, a.Text) })
 	return withCollector(lost.beside(c.Run, q), collector), append(open, pairs...).close, nil
 }
@@ -218,6 +219,9 @@ func (d durable) Put(ctx context.Context, records []callback.Record) error {
 	}
 	return err
 }
+
+// Pairs are the pairs that have a record.
+func (d durable) Pairs() []string { return d.Groups() }
 
 // Due returns what is due.
 func (d durable) Due(ctx context.Context, pair string, now time.Time, limit int, skip func(string) bool) ([]callback.Record, error) {

@@ -74,6 +74,8 @@ type Worker struct {
 	lanes  map[string]*lane
 	memo   *memo
 	inbox  chan delivery // room for what the task workers may send before an answer
+	// forgets are pairs that are not configured, whose events are to be removed.
+	forgets chan string
 }
 
 type delivery struct {
@@ -85,6 +87,7 @@ type delivery struct {
 func New(c Config) *Worker {
 	w := &Worker{
 		config: c, book: &book{queue: c.Queue, settle: c.Settle}, lanes: map[string]*lane{}, inbox: make(chan delivery, inboxRoom),
+		forgets: make(chan string, forgetRoom),
 	}
 	w.memo = newMemo(w)
 	w.config.changed, w.config.lately = w.memo.changed, newLately()
@@ -110,7 +113,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer wg.Wait()
 	defer cancel()
 	w.memo.restore()
+	w.tellUnconfigured()
 	wg.Go(func() { w.memo.run(ctx) })
+	wg.Go(func() { w.forget(ctx) })
 	incoming := store{Worker: w, waiting: map[string][]delivery{}, full: map[string]bool{}}
 	wg.Go(func() { incoming.run(ctx) })
 	var lanes sync.WaitGroup
@@ -153,11 +158,17 @@ type Status struct {
 	// healed by themselves; nil where there was none.
 	HealTime     *HealTime `json:"healTime,omitempty"`
 	SelfHealTime *HealTime `json:"selfHealTime,omitempty"`
+	// NotConfigured says that the pair has events in the queue and is not configured, so
+	// that nothing is called back; there is nothing else to tell of it but Depth.
+	NotConfigured bool `json:"notConfigured,omitempty"`
 }
 
 // Status is safe to call at any time.
 func (w *Worker) Status() map[string]Status {
 	all := map[string]Status{}
+	for name, n := range w.unconfigured() {
+		all[name] = Status{Depth: n, NotConfigured: true}
+	}
 	for name, l := range w.lanes {
 		all[name] = l.status()
 	}

@@ -39,11 +39,12 @@
 // # Failures
 //
 // What cannot be stored waits without an acknowledgment, pair by pair, and a pair
-// whose events pile up leaves room for the others. While a database is away its
-// lane waits and probes; answers are still written down. A row that cannot be read
-// though its databases answer waits by itself. So does an event whose note makes no
-// sense to this build: it is told, kept, and never taken for none. While a URL is
-// down or asked to be left alone, its lanes read nothing. Which URLs are down, and
+// whose events pile up leaves room for the others. Events of a pair that is not
+// configured any more are kept, told, and removed on request alone. While a database
+// is away its lane waits and probes; answers are still written down. A row that cannot
+// be read though its databases answer waits by itself. So does an event whose note
+// makes no sense to this build: it is told, kept, and never taken for none. While a URL
+// is down or asked to be left alone, its lanes read nothing. Which URLs are down, and
 // which pairs have a storm, is kept in the Memory, so that a worker that starts anew
 // probes where the one before did.
 //

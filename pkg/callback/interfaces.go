@@ -49,6 +49,8 @@ type Queue interface {
 	Depth(pair string) int
 	// Len is how many records all pairs have. It reads no disk.
 	Len() int
+	// Pairs are the pairs that have a record. It reads no disk.
+	Pairs() []string
 }
 
 // Pair reads the two sides of a pair. Safe for concurrent use.

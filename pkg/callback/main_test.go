@@ -370,6 +370,16 @@ func (q *memory) Len() int {
 	return len(q.records)
 }
 
+func (q *memory) Pairs() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	pairs := map[string]bool{}
+	for id := range q.records {
+		pairs[id[0]] = true
+	}
+	return slices.Sorted(maps.Keys(pairs))
+}
+
 // drop removes all records of a pair.
 func (q *memory) drop(pair string) {
 	q.mu.Lock()
@@ -462,12 +472,21 @@ func slowly(d time.Duration, o callback.Outcome) func(context.Context, callback.
 type operator struct {
 	mu     sync.Mutex
 	alerts map[string]int // by kind
+	last   map[string]string
 }
 
-func (o *operator) Alert(kind, _ string) {
+func (o *operator) Alert(kind, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.alerts[kind]++
+	o.last[kind] = text
+}
+
+// latest is the text of the latest alert of a kind.
+func (o *operator) latest(kind string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last[kind]
 }
 
 func (o *operator) heard(kind string) int {
@@ -498,7 +517,7 @@ type rig struct {
 
 func newRig(t *testing.T, options func(*rig)) *rig {
 	t.Helper()
-	r := &rig{world: newWorld(t), receiver: &receiver{answer: always(accepted)}, operator: &operator{alerts: map[string]int{}}, t: t, queue: newMemory()}
+	r := &rig{world: newWorld(t), receiver: &receiver{answer: always(accepted)}, operator: &operator{alerts: map[string]int{}, last: map[string]string{}}, t: t, queue: newMemory()}
 	r.config = callback.Config{
 		Destinations: map[string]callback.Destination{}, Queue: r.queue, Alerts: r.operator, Settle: settle, Idle: time.Second,
 		FailedAttempts: 10, Step: func() {}, Log: zerolog.New(io.Discard),

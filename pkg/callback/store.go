@@ -141,6 +141,9 @@ func (s *store) tell(ctx context.Context, pair string, err error) {
 	until := "its scans wait until there is room"
 	if isFull {
 		s.full[pair] = true
+		if n := s.unconfiguredTotal(); n > 0 {
+			err = fmt.Errorf("%w, and %d of its events are of pairs that are not configured: status shows them, cupid-master forget removes them", err, n)
+		}
 	} else {
 		s.broken = true
 		until = "the scans wait until events can be stored"
