@@ -70,7 +70,7 @@ func (p *pair) LogValue(b *row.Batch, i, column int) string {
 		return "***"
 	}
 	value, null := b.Cell(i, column)
-	return string(p.Mapping().Columns()[column].AppendLog(nil, value, null))
+	return string(b.Mapping().Columns()[column].AppendLog(nil, value, null))
 }
 
 // ReportValue is a value for a report: text as it is, other bytes in hexadecimal.
