@@ -84,7 +84,7 @@ func (w *worker) destinations(posts clients) (map[string]callback.Destination, c
 		if gates[n.URL] == nil {
 			gates[n.URL] = callback.NewGate(n.Concurrency)
 		}
-		a := newPair(w.config, p, callbackConns, servers)
+		a := newPair(w.config, p, callbackConns, servers, w.log)
 		open = append(open, a.Close)
 		deletes := 0
 		if p.Source.Delete {

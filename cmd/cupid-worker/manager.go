@@ -52,7 +52,9 @@ func (w *worker) manager() (func(context.Context) error, func() error, error) {
 	for _, p := range w.config.Pairs() {
 		owned[p.Name] = true
 		both := w.tables.pair(w.config, p)
-		src := scanned{table.NewSource(sourceOptions(w.config, p, managerConns, &w.tables.servers)), both, both.Gauge()}
+		options := sourceOptions(w.config, p, managerConns, &w.tables.servers)
+		options.Altered = altered(w.log)
+		src := scanned{table.NewSource(options), both, both.Gauge()}
 		open = append(open, src.Close)
 		pairs = append(pairs, managed(p, src))
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/rs/zerolog"
+
 	"github.com/masixun71/cupid/ipc"
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/config"
@@ -54,14 +56,23 @@ type pair struct {
 	asString bool
 }
 
-func newPair(c *config.Config, p config.Pair, conns int, servers *table.Servers) *pair {
-	a := &pair{Pair: table.NewPair(pairOptions(c, p, conns, servers)), asString: p.Destination.CallbackNotification.ValuesAsString}
+func newPair(c *config.Config, p config.Pair, conns int, servers *table.Servers, log zerolog.Logger) *pair {
+	o := pairOptions(c, p, conns, servers)
+	o.Source.Altered, o.Destination.Altered = altered(log), altered(log)
+	a := &pair{Pair: table.NewPair(o), asString: p.Destination.CallbackNotification.ValuesAsString}
 	for _, col := range p.Destination.Columns {
 		a.masked = append(a.masked, slices.ContainsFunc(p.Destination.MaskColumns, func(name string) bool {
 			return strings.EqualFold(name, col.Src) // as MySQL compares names of columns
 		}))
 	}
 	return a
+}
+
+// altered logs what has changed in a table.
+func altered(log zerolog.Logger) func(table.Change) {
+	return func(c table.Change) {
+		log.Info().Str("side", c.Side).Str("what", c.What).Str("from", c.From).Str("to", c.To).Msg("table was altered")
+	}
 }
 
 // LogValue is a value for the log.

@@ -36,7 +36,7 @@ func (w *worker) task(ctx context.Context) (func(context.Context) error, func() 
 	open := closers{hand.close}
 	deletes, fingerprints, servers := map[string]bool{}, map[string]string{}, &table.Servers{}
 	for _, p := range w.config.Pairs() {
-		a := newPair(w.config, p, taskConns, servers)
+		a := newPair(w.config, p, taskConns, servers, w.log)
 		pairs[p.Name] = a
 		deletes[p.Name], fingerprints[p.Name] = p.Source.Delete, p.Fingerprint()
 		open = append(open, a.Close)

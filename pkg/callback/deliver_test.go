@@ -146,6 +146,55 @@ func TestG4PayloadIsTheRowAtThatAttempt(t *testing.T) {
 	})
 }
 
+// A look at tables that are altered meanwhile counts for nothing: the next one tells that the row only
+// seemed to differ, or to be equal.
+func TestG3LookBeforeAnAlterPostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.set(1, "differs", "x")
+		r.set(2, "equal", "x")
+		r.copied("equal", "x")
+		altered := 0
+		r.do(func() {
+			r.altered = 1
+			r.between, r.untilThen = func() {
+				r.copied("differs", "x")
+				r.copied("equal", "y")
+				altered++
+			}, 3 // what the first look has read is not what there is
+		})
+		r.submit(diverged("p", 1, "differs"), diverged("p", 2, "equal"))
+		after(time.Second)
+		if posts := r.got(); altered != 1 || len(posts) == 0 || !strings.Contains(string(posts[0].Body), `"equal"`) {
+			t.Errorf("posts %+v, want those of the row that differs in the second look", posts)
+		}
+		for _, p := range r.got() {
+			if strings.Contains(string(p.Body), `"differs"`) {
+				t.Errorf("post %s of a row that is equal", p.Body)
+			}
+		}
+		r.stop()
+	})
+}
+
+// A row alone is looked at again at once, and is none that cannot be read.
+func TestAlterDuringALookIsNoTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.answering(r.repair)
+		r.set(1, "k1", "x")
+		r.do(func() { r.altered = 1 })
+		r.submit(diverged("p", 1, "k1"))
+		synctest.Wait()
+		r.wantPosts(1)
+		r.wantDepth(0)
+		if n := r.heard("row unreadable"); n != 0 {
+			t.Errorf("%d alerts tell of rows that cannot be read", n)
+		}
+		r.stop()
+	})
+}
+
 func TestFailureIsTriedAgainWithBackoffUnderOneID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)

@@ -68,6 +68,9 @@ type Pair interface {
 	ReadSourceByKeys(ctx context.Context, keys []row.Key) (*row.Batch, error)
 	// ReadDestinationFull is ReadDestination with the JSON objects of whole rows.
 	ReadDestinationFull(ctx context.Context, keys []row.Key) (b *row.Batch, payloads [][]byte, err error)
+	// Unaltered reports whether both tables are now what they were when rows were read whose mapping is
+	// of, and all that was read since. If not, those may only seem to differ, and are to be read again.
+	Unaltered(ctx context.Context, of *row.Mapping) (bool, error)
 	// Columns are the source names of the mapped columns.
 	Columns() []string
 }

@@ -2,6 +2,7 @@ package callback
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/masixun71/cupid/pkg/event"
@@ -57,6 +58,9 @@ func (l *lane) read(ctx context.Context, records []known, full bool) ([]seen, er
 			look = l.readOrphans
 		}
 		found, err := look(ctx, some, full)
+		if errors.Is(err, errAltered) {
+			found, err = look(ctx, some, full)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -65,6 +69,19 @@ func (l *lane) read(ctx context.Context, records []known, full bool) ([]seen, er
 		}
 	}
 	return all, nil
+}
+
+// errAltered says that rows were read as the tables are no more. What is read after it is right, unless
+// they are altered once more.
+var errAltered = errors.New("a table was altered while its rows were looked at")
+
+// unaltered returns nil if the tables are what they were when a batch was read.
+func (l *lane) unaltered(ctx context.Context, first *row.Batch) error {
+	same, err := l.dest.Pair.Unaltered(ctx, first.Mapping())
+	if err == nil && !same {
+		err = errAltered
+	}
+	return err
 }
 
 // readOrphans looks at destination rows that had no source row. One that has a
@@ -82,6 +99,9 @@ func (l *lane) readOrphans(ctx context.Context, records []known, _ bool) ([]seen
 	}
 	src, err := l.dest.Pair.ReadSourceByKeys(ctx, keys)
 	if err != nil {
+		return nil, err
+	}
+	if err := l.unaltered(ctx, des); err != nil {
 		return nil, err
 	}
 	here := make(map[row.Key]int, des.Len())
@@ -127,7 +147,9 @@ func keyBytes(b *row.Batch, i int, ok bool) []byte {
 
 // readRows looks at rows: at the destination's by the keys of the records, then at the
 // source's, which is the order that event.Judge asks for. A row that has another key by
-// now has not been looked for under it, and is after that.
+// now has not been looked for under it, and is after that. What was found counts if the
+// tables are what they were: neither a row that only seems to differ is posted then, nor a payload
+// that lacks a column, nor does one that only seems to be equal leave the queue.
 func (l *lane) readRows(ctx context.Context, records []known, full bool) ([]seen, error) {
 	ids, keys := make([]string, len(records)), make([]row.Key, len(records))
 	asked := make(map[row.Key]bool, len(records))
@@ -150,6 +172,9 @@ func (l *lane) readRows(ctx context.Context, records []known, full bool) ([]seen
 		if more, err = l.dest.Pair.ReadDestination(ctx, moved); err != nil {
 			return nil, err
 		}
+	}
+	if err := l.unaltered(ctx, des); err != nil {
+		return nil, err
 	}
 	rows := make(map[string]int, src.Len())
 	for i := range src.Len() {

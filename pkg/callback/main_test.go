@@ -47,6 +47,7 @@ type world struct {
 	fail  func() error      // all reads fail; may be nil
 	delay func(ctx context.Context)
 
+	altered   int    // looks that are still to find that a table was altered meanwhile
 	between   func() // happens between the two reads of the next look; may be nil
 	untilThen int    // reads that are left until then
 }
@@ -203,6 +204,15 @@ func (w *world) ReadDestinationFull(ctx context.Context, keys []row.Key) (*row.B
 }
 
 func (w *world) Ping(ctx context.Context) error { return w.begin(ctx) }
+
+func (w *world) Unaltered(_ context.Context, of *row.Mapping) (same bool, err error) {
+	w.do(func() {
+		if same = w.altered == 0 && of == w.m; !same {
+			w.altered--
+		}
+	})
+	return same, nil
+}
 
 func (w *world) Columns() []string { return []string{"name"} }
 

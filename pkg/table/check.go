@@ -75,6 +75,7 @@ func (p *Pair) Check(ctx context.Context) Report {
 	var r, rDes Report
 	var src, des *meta
 	var srcErr, desErr error
+	began := time.Now()
 	beside(func() { src, srcErr = checkSide(ctx, &r, p.src) }, func() { des, desErr = checkSide(ctx, &rDes, p.des) })
 	r.join(rDes)
 	if srcErr != nil || desErr != nil {
@@ -84,7 +85,7 @@ func (p *Pair) Check(ctx context.Context) Report {
 	if len(r.Faults)+len(r.Unreachable) > 0 {
 		return r
 	}
-	pl, err := p.learn(ctx, src, des)
+	pl, err := p.kept.learn(ctx, []*meta{src, des}, began)
 	if err != nil {
 		r.fault(err)
 		return r
@@ -100,8 +101,8 @@ func (p *Pair) Check(ctx context.Context) Report {
 	r.destinationIndexes(p.des, des, p.o.Destination.By)
 	rDes = Report{}
 	beside(func() {
-		s := &Source{side: p.src, lists: p.o.Source.Servers.lists(p.src.o)}
-		_, err := s.learn(src)
+		s := newSource(p.src)
+		_, err := s.kept.learn(ctx, []*meta{src}, began)
 		r.fault(err)
 		r.tryOutSource(ctx, s)
 		r.sourceClock(ctx, s)

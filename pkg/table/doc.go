@@ -6,8 +6,9 @@
 //
 // A [Pair] reads the rows of a source table and of its destination, a [Source]
 // cuts the source into ranges. Neither touches a server before its first call.
-// Both read the tables' metadata once, and again after an error which says that a
-// table changed. [Check] says in words what the two would do.
+// Both read the tables' metadata when it is a minute old, and after an error which says that
+// a table changed; what is made of it stays as long as the same would be made again. A verdict
+// does not hang on that: see [Pair.Unaltered]. [Check] says in words what the two would do.
 // What a process does with many tables of one server goes through [Servers]: they share
 // connections and the list of transactions, and none waits for another that hangs.
 //

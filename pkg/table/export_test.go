@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"slices"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -80,12 +81,46 @@ func (p *Pair) Pretend(ctx context.Context, h int, round bool) error {
 	}
 	changed.mapping = row.NewMapping(rulesOf(sums.keys), columns)
 	changed.sweep.Checksum = changed.sweep.Checksum && unfit(slices.Concat(sums.keys, sums.columns)) == ""
-	p.know(&changed)
+	p.kept.mu.Lock()
+	defer p.kept.mu.Unlock()
+	p.kept.made = &changed
 	return nil
 }
 
 // Forget forgets the plan, as an error does that says a table has changed.
-func (p *Pair) Forget() { p.know(nil) }
+func (p *Pair) Forget() { p.kept.forget() }
+
+// Age makes the metadata so much older.
+func (p *Pair) Age(d time.Duration) { p.kept.age(d) }
+
+// Age makes the metadata so much older.
+func (s *Source) Age(d time.Duration) { s.kept.age(d) }
+
+// Mapping is how rows are compared; nil before the first successful read or Load.
+func (p *Pair) Mapping() *row.Mapping {
+	if pl, _ := p.kept.known(); pl != nil {
+		return &pl.mapping
+	}
+	return nil
+}
+
+// Plan tells one plan from another.
+func (p *Pair) Plan(ctx context.Context) (any, error) { return p.plan(ctx) }
+
+func (k *kept[P]) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stale = true
+}
+
+func (k *kept[P]) age(d time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.read, k.next = k.read.Add(-d), k.next.Add(-d)
+}
+
+// MetaAge is how old metadata may be.
+const MetaAge = metaAge
 
 // GroupRows is how many rows a group should have.
 const GroupRows = groupRows

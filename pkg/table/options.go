@@ -48,6 +48,8 @@ type SideOptions struct {
 	ConnectTimeout time.Duration
 	// MaxConns bounds the open connections; 2 by default.
 	MaxConns int
+	// Altered, when set, hears of what has changed in a table since it was looked at last.
+	Altered func(Change)
 	// Servers is what is shared with other tables on the same server; nil is nothing.
 	Servers *Servers
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/row"
@@ -17,10 +18,9 @@ type Pair struct {
 	o        PairOptions
 	src, des *side
 
-	loading sync.Mutex // held while the metadata is read, so that it is read once
+	kept kept[plan]
 
-	mu      sync.Mutex // guards the two below
-	made    *plan      // nil before the first Load and after a table changed
+	mu      sync.Mutex // guards weighed
 	weighed weighed
 
 	sums sync.Pool // of *[2]chunk.Sums, which are large
@@ -30,7 +30,12 @@ type Pair struct {
 
 // NewPair makes a pair. It touches nothing; the first read connects.
 func NewPair(o PairOptions) *Pair {
-	return &Pair{o: o, src: newSide(o.Source), des: newSide(o.Destination)}
+	p := &Pair{o: o, src: newSide(o.Source), des: newSide(o.Destination)}
+	p.kept = kept[plan]{
+		load: p.load, check: p.checkZones, altered: p.altered, turn: make(chan struct{}, 1),
+		plan: func(metas []*meta) (*plan, error) { return planner{p, metas[0], metas[1]}.plan() },
+	}
+	return p
 }
 
 // Close closes all connections. Reads fail from then on.
@@ -44,35 +49,18 @@ func (p *Pair) Ping(ctx context.Context) error {
 	return p.des.ping(ctx)
 }
 
-// Load reads the metadata of both tables, unless it is known, and decides how
-// columns are compared. Every read does that by itself.
+// Load reads the metadata of both tables, unless it is known and not older than a minute, and
+// decides how columns are compared. Every read does that by itself.
 func (p *Pair) Load(ctx context.Context) error {
 	_, err := p.plan(ctx)
 	return err
 }
 
-func (p *Pair) known() *plan {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.made
-}
-
-func (p *Pair) know(pl *plan) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.made = pl
-}
-
 // plan is the plan in use, made if there is none.
-func (p *Pair) plan(ctx context.Context) (*plan, error) {
-	if pl := p.known(); pl != nil {
-		return pl, nil
-	}
-	p.loading.Lock()
-	defer p.loading.Unlock()
-	if pl := p.known(); pl != nil {
-		return pl, nil
-	}
+func (p *Pair) plan(ctx context.Context) (*plan, error) { return p.kept.get(ctx) }
+
+// load reads the metadata of both tables.
+func (p *Pair) load(ctx context.Context) ([]*meta, error) {
 	var src, des *meta
 	err := together(ctx, func(ctx context.Context) (err error) {
 		src, err = p.src.load(ctx)
@@ -81,41 +69,36 @@ func (p *Pair) plan(ctx context.Context) (*plan, error) {
 		des, err = p.des.load(ctx)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return p.learn(ctx, src, des)
+	return []*meta{src, des}, err
 }
 
-// learn makes the plan of the metadata of both sides.
-func (p *Pair) learn(ctx context.Context, src, des *meta) (*plan, error) {
-	pl, err := planner{p, src, des}.plan()
-	if err != nil {
-		return nil, err
-	}
+// checkZones returns nil when the servers know the zones that a plan asks them for.
+func (p *Pair) checkZones(ctx context.Context, pl *plan) error {
 	for _, z := range pl.zones {
 		if err := z.side.knowsZone(ctx, z.zone); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	p.know(pl)
-	return pl, nil
+	return nil
+}
+
+// altered tells what has changed.
+func (p *Pair) altered(_, _ *plan, old, now []*meta, _ time.Time) {
+	p.src.altered(old[0], now[0])
+	p.des.altered(old[1], now[1])
 }
 
 // failed forgets the plan that an error says is out of date.
-func (p *Pair) failed(pl *plan, err error) error {
-	if err != nil && tableChanged(err) && p.known() == pl {
-		p.know(nil)
-	}
-	return err
-}
+func (p *Pair) failed(pl *plan, err error) error { return p.kept.failed(pl, err) }
 
-// Mapping is how rows are compared; nil before the first successful read or Load.
-func (p *Pair) Mapping() *row.Mapping {
-	if pl := p.known(); pl != nil {
-		return &pl.mapping
-	}
-	return nil
+// Unaltered reports whether both tables are now what they were when rows were read whose mapping is
+// of, and all that was read since. If not, what is read from now on is read as they are now. It reads
+// the metadata for that, see metaAge: a plan that is out of date by a moment may find every row
+// different, and a callback for that is a false alarm. So who is about to say that a row diverges
+// asks, which is seldom, and those who ask at one time share the answer.
+func (p *Pair) Unaltered(ctx context.Context, of *row.Mapping) (bool, error) {
+	pl, err := p.kept.since(ctx, time.Now())
+	return err == nil && &pl.mapping == of, err
 }
 
 // Columns are the source's names of the mapped columns, in the order of a batch's

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/row"
@@ -17,8 +18,11 @@ type Source struct {
 	side  *side
 	lists *lists
 
-	mu   sync.Mutex // guards made
-	made *sourceMeta
+	kept kept[sourceMeta]
+
+	mu         sync.Mutex    // guards the two below
+	blind      time.Duration // for how long windows may have been asked for in vain, up to blindUntil
+	blindUntil time.Time     // windows reach back by blind up to then
 }
 
 // sourceMeta is what cutting needs to know of the table.
@@ -29,9 +33,12 @@ type sourceMeta struct {
 }
 
 // NewSource makes a source. It touches nothing; the first call connects.
-func NewSource(o SideOptions) *Source {
-	s := newSide(o)
-	return &Source{side: s, lists: s.o.Servers.lists(s.o)}
+func NewSource(o SideOptions) *Source { return newSource(newSide(o)) }
+
+func newSource(side *side) *Source {
+	s := &Source{side: side, lists: side.o.Servers.lists(side.o)}
+	s.kept = kept[sourceMeta]{load: s.load, plan: s.plan, altered: s.altered, turn: make(chan struct{}, 1)}
+	return s
 }
 
 // Close closes all connections. Calls fail from then on.
@@ -40,22 +47,16 @@ func (s *Source) Close() error { return s.side.close() }
 // Ping returns nil when the server answers.
 func (s *Source) Ping(ctx context.Context) error { return s.side.ping(ctx) }
 
-func (s *Source) meta(ctx context.Context) (*sourceMeta, error) {
-	s.mu.Lock()
-	made := s.made
-	s.mu.Unlock()
-	if made != nil {
-		return made, nil
-	}
+func (s *Source) meta(ctx context.Context) (*sourceMeta, error) { return s.kept.get(ctx) }
+
+func (s *Source) load(ctx context.Context) ([]*meta, error) {
 	m, err := s.side.load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.learn(m)
+	return []*meta{m}, err
 }
 
-// learn keeps what of the table's metadata is needed.
-func (s *Source) learn(m *meta) (_ *sourceMeta, err error) {
+// plan takes what is needed of the table's metadata.
+func (s *Source) plan(metas []*meta) (_ *sourceMeta, err error) {
+	m := metas[0]
 	made := &sourceMeta{zone: s.side.zone(m)}
 	if made.id, err = s.side.column(m, s.side.o.IDColumn, "idColumn"); err != nil {
 		return nil, err
@@ -69,20 +70,34 @@ func (s *Source) learn(m *meta) (_ *sourceMeta, err error) {
 			return nil, &Fault{Side: s.side.o.Name, Problem: "updateColumn " + quote(name) + " is a TIME, which names no day"}
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.made = made
 	return made, nil
 }
 
-// failed forgets the metadata that an error says is out of date.
-func (s *Source) failed(err error) error {
-	if err != nil && tableChanged(err) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.made = nil
+// blindFor is how many times as long as metadata may be old windows reach back after an alteration:
+// a pass over the last one may take that long, and the next window is asked for only after it.
+const blindFor = 10
+
+// altered has the next windows reach back to when the metadata was right: what is written after a
+// TIMESTAMP has become a DATETIME lies hours away from a window in UTC.
+func (s *Source) altered(old, made *sourceMeta, oldMetas, metas []*meta, read time.Time) {
+	s.side.altered(oldMetas[0], metas[0])
+	if old.update == made.update && old.zone == made.zone {
+		return
 	}
-	return err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blind = time.Since(read)
+	s.blindUntil = time.Now().Add(blindFor * metaAge)
+}
+
+// reach is by how much a window begins earlier.
+func (s *Source) reach() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Now().After(s.blindUntil) {
+		return 0
+	}
+	return s.blind
 }
 
 // ServerGivesIDs reports whether the id column is AUTO_INCREMENT: then no id is
@@ -101,7 +116,7 @@ func (s *Source) Head(ctx context.Context) (id string, ok bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	rows, err := s.positions(ctx, "read the greatest id", nil, []row.Column{m.id}, " DESC", "LIMIT 1")
+	rows, err := s.positions(ctx, m, "read the greatest id", nil, []row.Column{m.id}, " DESC", "LIMIT 1")
 	if err != nil || len(rows) == 0 {
 		return "", false, err
 	}
@@ -126,7 +141,7 @@ func (s *Source) CutIDs(ctx context.Context, after, upTo *string, limit int) (la
 	if b.err != nil {
 		return "", 0, s.side.explain(ctx, "cut ids", b.err)
 	}
-	at, rows, err := s.cut(ctx, []row.Column{m.id}, b.conditions, limit)
+	at, rows, err := s.cut(ctx, m, []row.Column{m.id}, b.conditions, limit)
 	if err != nil || rows == 0 {
 		return "", 0, err
 	}
@@ -148,7 +163,7 @@ func (s *Source) CutUpdates(ctx context.Context, after *chunk.Position, lo, hi s
 	if err != nil {
 		return chunk.Position{}, 0, s.side.explain(ctx, "cut updates", err)
 	}
-	at, rows, err := s.cut(ctx, []row.Column{m.update, m.id}, []condition{window}, limit)
+	at, rows, err := s.cut(ctx, m, []row.Column{m.update, m.id}, []condition{window}, limit)
 	if err != nil || rows == 0 {
 		return chunk.Position{}, 0, err
 	}
@@ -157,29 +172,29 @@ func (s *Source) CutUpdates(ctx context.Context, after *chunk.Position, lo, hi s
 
 // cut finds the limit-th row of a range in the order of columns, or the last one
 // where there are fewer, and how many rows there are up to it.
-func (s *Source) cut(ctx context.Context, columns []row.Column, range_ []condition, limit int) (at []string, rows int, err error) {
+func (s *Source) cut(ctx context.Context, m *sourceMeta, columns []row.Column, range_ []condition, limit int) (at []string, rows int, err error) {
 	if limit < 1 {
 		return nil, 0, fmt.Errorf("%s: cut a chunk of %d rows", s.side.o.Name, limit)
 	}
-	full, err := s.positions(ctx, "find the end of a chunk", range_, columns, "", fmt.Sprintf("LIMIT 1 OFFSET %d", limit-1))
+	full, err := s.positions(ctx, m, "find the end of a chunk", range_, columns, "", fmt.Sprintf("LIMIT 1 OFFSET %d", limit-1))
 	if err != nil {
 		return nil, 0, err
 	}
 	if len(full) > 0 {
 		return full[0], limit, nil
 	}
-	short, err := s.positions(ctx, "find the last row of a chunk", range_, columns, " DESC", "LIMIT 1")
+	short, err := s.positions(ctx, m, "find the last row of a chunk", range_, columns, " DESC", "LIMIT 1")
 	if err != nil || len(short) == 0 {
 		return nil, 0, err
 	}
-	rows, err = s.count(ctx, range_)
+	rows, err = s.count(ctx, m, range_)
 	// The row that was found is gone by now when nothing is counted.
 	return short[0], max(rows, 1), err
 }
 
-func (s *Source) positions(ctx context.Context, doing string, range_ []condition, columns []row.Column, direction, limit string) ([][]string, error) {
+func (s *Source) positions(ctx context.Context, m *sourceMeta, doing string, range_ []condition, columns []row.Column, direction, limit string) ([][]string, error) {
 	found, err := s.side.positions(ctx, doing, range_, columns, direction, limit)
-	return found, s.failed(err)
+	return found, s.kept.failed(m, err)
 }
 
 // positions reads columns of the rows of a range, in their order.
@@ -208,7 +223,7 @@ func (s *side) positions(ctx context.Context, doing string, range_ []condition, 
 }
 
 // count counts the rows of a range that was found to be shorter than a chunk.
-func (s *Source) count(ctx context.Context, range_ []condition) (n int, err error) {
+func (s *Source) count(ctx context.Context, m *sourceMeta, range_ []condition) (n int, err error) {
 	where, args := s.side.where(range_)
 	q := query{"SELECT COUNT(*) FROM " + quote(s.side.o.Table) + where, args}
 	err = s.side.read(ctx, "count the rows of a chunk", []query{q}, one(func(values []driver.Value) error {
@@ -219,5 +234,5 @@ func (s *Source) count(ctx context.Context, range_ []condition) (n int, err erro
 		n = int(c)
 		return nil
 	}))
-	return n, s.failed(err)
+	return n, s.kept.failed(m, err)
 }

@@ -15,7 +15,8 @@ import (
 // written between them with the clock's time lies in [lo, hi]. A TIMESTAMP is in UTC,
 // a DATETIME or DATE in the zone of its writers, anything else in UpdateFormat in that
 // zone. Where clocks are set back between the two, or at all likely to have been,
-// the window is widened by as much.
+// the window is widened by as much, and for some minutes after updateColumn or its zone was altered,
+// by how long that may have been before it was noticed.
 func (s *Source) Window(ctx context.Context, from, to time.Time) (lo, hi string, err error) {
 	m, err := s.meta(ctx)
 	if err != nil {
@@ -27,6 +28,7 @@ func (s *Source) Window(ctx context.Context, from, to time.Time) (lo, hi string,
 	if to.Before(from) {
 		from, to = to, from
 	}
+	from = from.Add(-s.reach())
 	if m.update.DataType == "timestamp" {
 		return temporalText(m.update, from.UTC()), temporalText(m.update, to.UTC()), nil
 	}

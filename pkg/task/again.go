@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"errors"
 
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/event"
@@ -32,6 +33,12 @@ func (w *Worker) again(ctx context.Context, p *reader, c chunk.Chunk, suspects [
 			return err
 		}
 		defer p.Release(rows.src, rows.des, rows.more)
+		if len(rows.found) > 0 {
+			// Both looks, or what differs may do so by a rule that was out of date in one of them.
+			if err := unaltered(ctx, p, suspects[0].of); err != nil {
+				return err
+			}
+		}
 		for _, f := range rows.found {
 			s, ok := byID[rows.src.ID(f.Index)]
 			if !ok {
@@ -61,6 +68,18 @@ func (w *Worker) again(ctx context.Context, p *reader, c chunk.Chunk, suspects [
 		n.Events += uint64(len(found.events))
 	})
 	return found.moving, w.submit(ctx, found.events)
+}
+
+// errAltered has a chunk offered again, which is then compared as the tables are now.
+var errAltered = errors.New("a table was altered while the chunk was compared")
+
+// unaltered returns nil if the tables are what they were when the first rows of a chunk were read.
+func unaltered(ctx context.Context, p Pair, of *row.Mapping) error {
+	same, err := p.Unaltered(ctx, of)
+	if err == nil && !same {
+		err = errAltered
+	}
+	return err
 }
 
 // bothSides are the rows of suspects, and what of them differs.

@@ -50,7 +50,7 @@ func (w *Worker) resolve(ctx context.Context, p *reader, c chunk.Chunk, r *chunk
 		}
 		keys, err := leftOver(ctx, p, src, des)
 		for _, k := range keys {
-			seen.orphans = append(seen.orphans, orphan{k, now})
+			seen.orphans = append(seen.orphans, orphan{k, now, seen.of})
 		}
 		return err
 	})

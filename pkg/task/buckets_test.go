@@ -45,7 +45,7 @@ func (p pair) ReadBuckets(ctx context.Context, _ chunk.Chunk) (src, des *row.Bat
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	des = row.NewBatch(p.m, row.Destination, len(p.des))
+	des = row.NewBatch(p.mapping(), row.Destination, len(p.des))
 	for key, names := range p.des {
 		for _, name := range names {
 			if cut["des:"+key] {

@@ -23,6 +23,7 @@ type suspect struct {
 	id    string // of the source row
 	key   row.Key
 	seen  time.Time
+	of    *row.Mapping // by which the first rows of the chunk were compared
 	looks []event.Look
 }
 

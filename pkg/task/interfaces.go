@@ -42,6 +42,9 @@ type Pair interface {
 	// ReadSourceKeys reads which source rows have one of keys, and no values: a row that kills
 	// who compares it, and is left out for that, kills nobody who looks for an orphan's source.
 	ReadSourceKeys(ctx context.Context, keys []row.Key) (*row.Batch, error)
+	// Unaltered reports whether both tables are now what they were when rows were read whose mapping is
+	// of, and all that was read since. If not, those may only seem to differ, and are to be read again.
+	Unaltered(ctx context.Context, of *row.Mapping) (bool, error)
 	// Release gives batches back that were read, to be used for the next: neither they
 	// nor any bytes of theirs are valid afterwards. A nil batch is none.
 	Release(batches ...*row.Batch)

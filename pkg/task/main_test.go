@@ -43,6 +43,7 @@ type world struct {
 	between                                      func()                          // happens between the two reads of the next look; may be nil
 	untilThen                                    int                             // that are left until then
 	reading, mostReading                         int
+	altered                                      *row.Mapping    // by which rows are compared since an ALTER; nil before
 	noSums, blind                                bool            // the pair has no checksums, sees no orphans
 	summed, grouped                              int             // how often checksums were asked for
 	reads                                        []int           // rows of both sides that were read together
@@ -153,7 +154,7 @@ func (p pair) ReadSource(ctx context.Context, ids []string) (*row.Batch, error) 
 func (p pair) batch(want func(int64) bool) (*row.Batch, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := row.NewBatch(p.m, row.Source, len(p.src))
+	b := row.NewBatch(p.mapping(), row.Source, len(p.src))
 	for _, s := range p.src {
 		if !want(s.id) {
 			continue
@@ -179,7 +180,7 @@ func (p pair) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := row.NewBatch(p.m, row.Destination, len(keys))
+	b := row.NewBatch(p.mapping(), row.Destination, len(keys))
 	for _, k := range keys {
 		key := k.Parts()[0]
 		for _, name := range p.des[string(key)] {
@@ -189,6 +190,20 @@ func (p pair) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, 
 		}
 	}
 	return b, nil
+}
+
+// mapping is how rows are compared now. The lock is held.
+func (p pair) mapping() *row.Mapping {
+	if p.altered != nil {
+		return p.altered
+	}
+	return p.m
+}
+
+func (p pair) Unaltered(_ context.Context, of *row.Mapping) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return of == p.mapping(), nil
 }
 
 func (p pair) Columns() []string { return []string{"name"} }

@@ -13,6 +13,7 @@ import (
 type orphan struct {
 	key  row.Key
 	seen time.Time
+	of   *row.Mapping // see suspect
 }
 
 // sweep is the first look at a sweep's chunk: by checksums where the pair has them, and
@@ -114,11 +115,15 @@ func mostlyEqual(differ, rows, toRead int) bool { return toRead == 0 || 2*differ
 type sighted struct {
 	suspects []suspect
 	orphans  []orphan
+	of       *row.Mapping    // by which the first rows were compared
 	twice    map[string]bool // source ids: a row that changed its place meanwhile may have been read twice
 }
 
 // add takes in what differs in rows that were read, of which the source's may be older.
 func (s *sighted) add(src *row.Batch, differ []event.Found, now time.Time) {
+	if s.of == nil {
+		s.of = src.Mapping()
+	}
 	if s.twice == nil {
 		s.twice = make(map[string]bool, len(differ))
 	}
@@ -126,14 +131,14 @@ func (s *sighted) add(src *row.Batch, differ []event.Found, now time.Time) {
 		if id := src.ID(f.Index); !s.twice[id] {
 			s.twice[id] = true
 			f.Look.SourceFirst = true
-			s.suspects = append(s.suspects, suspect{id: id, key: src.Key(f.Index), seen: now, looks: []event.Look{f.Look}})
+			s.suspects = append(s.suspects, suspect{id: id, key: src.Key(f.Index), seen: now, of: s.of, looks: []event.Look{f.Look}})
 		}
 	}
 }
 
 func (s *sighted) addOrphans(src, des *row.Batch, now time.Time) {
 	for _, i := range row.Orphans(src, des) {
-		s.orphans = append(s.orphans, orphan{des.Key(i), now})
+		s.orphans = append(s.orphans, orphan{des.Key(i), now, s.of})
 	}
 }
 
@@ -166,6 +171,11 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 		still := map[row.Key]int{}
 		for _, i := range row.Orphans(src, des) {
 			still[des.Key(i)] = i
+		}
+		if len(still) > 0 {
+			if err := unaltered(ctx, p, orphans[0].of); err != nil {
+				return err
+			}
 		}
 		for _, o := range orphans {
 			i, ok := still[o.key]

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,7 +133,7 @@ func (p pair) both2(_ context.Context, groups chunk.Groups) (src, des *row.Batch
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	src = row.NewBatch(p.m, row.Source, len(p.src))
+	src = row.NewBatch(p.mapping(), row.Source, len(p.src))
 	for _, s := range p.src {
 		if key, _ := s.key.(string); meant(key) {
 			if err := p.appendSource(src, s); err != nil {
@@ -140,7 +141,7 @@ func (p pair) both2(_ context.Context, groups chunk.Groups) (src, des *row.Batch
 			}
 		}
 	}
-	des = row.NewBatch(p.m, row.Destination, len(p.des))
+	des = row.NewBatch(p.mapping(), row.Destination, len(p.des))
 	for key, names := range p.des {
 		if !meant(key) {
 			continue
@@ -303,4 +304,35 @@ func TestIdleWorkerLooksForWorkAtItsInterval(t *testing.T) {
 		r.want(2)
 		r.ended()
 	})
+}
+
+// What is confirmed has to have been compared as the tables are, from the first look on. Else the chunk
+// is done again.
+func TestG3LookBeforeAnAlterConfirmsNothing(t *testing.T) {
+	for name, insert := range map[string]func(*rig){
+		"missing": func(r *rig) { r.set(source{1, "missing", "x"}) },
+		"orphan":  func(r *rig) { r.copied("orphan", "x") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, func(c *task.Config, _ *master) { c.Deletes = map[string]bool{"p": true} })
+				insert(r)
+				sweep := func() { r.Take(chunk.Chunk{ID: name, Pair: "p", Scan: chunk.Sweep, Open: true}) }
+				sweep()
+				after(settle / 2)
+				r.world.mu.Lock()
+				r.altered = mapping(t)
+				r.world.mu.Unlock()
+				after(settle)
+				r.want(1)
+				if results, _ := r.got(); !strings.Contains(results[0].Error, "altered") {
+					t.Errorf("result %+v, want an error, so that the chunk is offered again", results[0])
+				}
+				sweep()
+				after(2 * settle)
+				r.want(2, name)
+				r.ended()
+			})
+		})
+	}
 }

@@ -139,6 +139,10 @@ var rows = []brk{
 		}},
 	},
 	{
+		promise: "G3", what: "a look by metadata that is out of date counts", test: "TestG3AlteredTablesAreNoAlarm",
+		edits: []edit{{"pkg/table/pair.go", "return err == nil && &pl.mapping == of, err", "return err == nil && pl != nil && of != nil, err"}},
+	},
+	{
 		promise: "G3", what: "a suspect has a tenth of the settle time", test: "TestG3LagUpToTheSettleTimeIsNoAlarm",
 		edits: []edit{{"pkg/task/compare.go", "time.NewTimer(w.config.Settle)", "time.NewTimer(w.config.Settle / 10)"}},
 	},
