@@ -237,29 +237,29 @@ func TestMetadataThatDidNotChangeIsKept(t *testing.T) {
 
 // Old metadata is better than none: whoever reads the rows finds out whether the server is away.
 func TestMetadataThatCannotBeReadIsKept(t *testing.T) {
-	p, src, des := mockedPair(t)
-	was, err := p.Plan(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Age(table.MetaAge)
-	src.ExpectQuery("SELECT VERSION").WillReturnError(errors.New("planned"))
+	db, mock := mocked(t)
+	s := table.NewSource(table.SideOptions{Name: "p: src", Table: "t"})
+	s.UseDB(db)
 	want := func() {
 		t.Helper()
-		if now, err := p.Plan(t.Context()); err != nil || now != was {
-			t.Errorf("plan %p, error %v, want the one before", now, err)
+		if _, err := s.ServerGivesIDs(t.Context()); err != nil {
+			t.Errorf("error %v, want what was known before", err)
 		}
 	}
+	expectTable(mock)
 	want()
-	expectTable(src)
-	expectTable(des)
-	if want(); src.ExpectationsWereMet() == nil {
+	s.Age(table.MetaAge)
+	mock.ExpectQuery("SELECT VERSION").WillReturnError(errors.New("planned"))
+	want()
+	expectTable(mock)
+	if want(); mock.ExpectationsWereMet() == nil {
 		t.Error("it was tried again at once")
 	}
-	p.Age(table.MetaAge)
+	s.Age(table.MetaAge)
 	want()
-	if err := errors.Join(src.ExpectationsWereMet(), des.ExpectationsWereMet()); err != nil {
-		t.Errorf("it was not tried again: %v", err)
+	mock.ExpectClose()
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -48,7 +48,7 @@ func changes(old, now *meta) (all []Change) {
 		}
 	}
 	same := func(a, b index) bool {
-		return a.name == b.name && a.unique == b.unique && slices.Equal(a.columns, b.columns)
+		return a.name == b.name && a.unique == b.unique && a.hidden == b.hidden && slices.Equal(a.columns, b.columns)
 	}
 	if !slices.EqualFunc(old.indexes, now.indexes, same) {
 		all = append(all, Change{What: "indexes"})

@@ -261,7 +261,11 @@ func (m *meta) primary(column string) bool {
 }
 
 // led reports whether an index can find rows by columns.
-func (m *meta) led(columns []string) bool { return m.ledBy(columns...) || m.uniqueOn(columns...) }
+func (m *meta) led(columns []string) bool {
+	return slices.ContainsFunc(m.indexes, func(i index) bool {
+		return !i.hidden && i.leads(columns) && (i.unique || len(i.columns) >= len(columns))
+	})
+}
 
 // alter is the statement that gives the table an index.
 func (s *side) alter(what string, columns ...string) string {

@@ -23,6 +23,7 @@ type meta struct {
 type index struct {
 	name    string
 	unique  bool
+	hidden  bool // no read may use it: MySQL calls it invisible, MariaDB ignored
 	columns []string
 }
 
@@ -81,13 +82,14 @@ func (s *side) load(ctx context.Context) (*meta, error) {
 		}
 		m.columns = append(m.columns, r.column())
 	}
-	if parseServer(m.server.Version).MariaDB {
+	server := parseServer(m.server.Version)
+	if server.MariaDB {
 		if err := s.markJSON(ctx, m.columns); err != nil {
 			return nil, err
 		}
 	}
 	var err error
-	m.indexes, err = s.loadIndexes(ctx)
+	m.indexes, err = s.loadIndexes(ctx, server)
 	return &m, err
 }
 
@@ -177,22 +179,45 @@ func (s *side) showCreate(ctx context.Context) (string, error) {
 	return valueText(values[1]), nil
 }
 
-const indexQuery = `SELECT INDEX_NAME AS name, NON_UNIQUE AS nonunique, COLUMN_NAME AS col
+// indexQuery has a place for what tells whether an index is hidden, which older servers lack.
+const indexQuery = `SELECT INDEX_NAME AS name, NON_UNIQUE AS nonunique, COLUMN_NAME AS col, %s AS hidden
  FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? ORDER BY INDEX_NAME, SEQ_IN_INDEX`
 
-func (s *side) loadIndexes(ctx context.Context) ([]index, error) {
+// hiddenIndex is an expression for whether an index is hidden from reads.
+func (s server) hiddenIndex() string {
+	switch {
+	case s.MariaDB && (s.Major > 10 || s.Major == 10 && s.Minor >= 6):
+		return "IGNORED = 'YES'"
+	case !s.MariaDB && s.Major >= 8:
+		return "IS_VISIBLE = 'NO'"
+	}
+	return noneHidden
+}
+
+const noneHidden = "0"
+
+func (s *side) loadIndexes(ctx context.Context, of server) ([]index, error) {
 	var rows []struct {
 		Name      string  `db:"name"`
 		NonUnique int     `db:"nonunique"`
 		Column    *string `db:"col"` // NULL for an expression
+		Hidden    int     `db:"hidden"`
 	}
-	if err := s.list(ctx, &rows, "read the table's indexes", indexQuery, s.o.Table); err != nil {
+	ask := func(hidden string) error {
+		return s.list(ctx, &rows, "read the table's indexes", fmt.Sprintf(indexQuery, hidden), s.o.Table)
+	}
+	hidden := of.hiddenIndex()
+	err := ask(hidden)
+	if number(err) == errUnknownColumn && hidden != noneHidden { // what imitates a MySQL 8 need not have its columns
+		err = ask(noneHidden)
+	}
+	if err != nil {
 		return nil, err
 	}
 	var indexes []index
 	for _, r := range rows {
 		if n := len(indexes); n == 0 || indexes[n-1].name != r.Name {
-			indexes = append(indexes, index{name: r.Name, unique: r.NonUnique == 0})
+			indexes = append(indexes, index{name: r.Name, unique: r.NonUnique == 0, hidden: r.Hidden != 0})
 		}
 		i := &indexes[len(indexes)-1]
 		i.columns = append(i.columns, deref(r.Column))
@@ -256,12 +281,12 @@ func distance(a, b string) int {
 	return prev[len(b)]
 }
 
-// ledBy reports whether an index begins with columns, in any order among themselves.
+// ledBy reports whether an index that reads may use begins with columns, in any order among themselves.
 func (m *meta) ledBy(columns ...string) bool {
-	return slices.ContainsFunc(m.indexes, func(i index) bool { return len(i.columns) >= len(columns) && i.leads(columns) })
+	return slices.ContainsFunc(m.indexes, func(i index) bool { return !i.hidden && len(i.columns) >= len(columns) && i.leads(columns) })
 }
 
-// uniqueOn reports whether an index makes columns unique.
+// uniqueOn reports whether an index makes columns unique, which one that is hidden does too.
 func (m *meta) uniqueOn(columns ...string) bool {
 	return slices.ContainsFunc(m.indexes, func(i index) bool {
 		return i.unique && len(i.columns) <= len(columns) && i.leads(columns)

@@ -79,6 +79,9 @@ func (p *Pair) scattered(ctx context.Context, pl *plan) (string, error) {
 		}
 		s := p.side(on)
 		far, err := s.scattered(ctx, index, pl.ordered(on), pl.sweep.buckets.primary[on])
+		if number(err) == errNoSuchIndex {
+			return "", nil // it was dropped or hidden since the metadata was read; what follows from that is decided with the next
+		}
 		if err != nil || far {
 			return fmt.Sprintf("index %s of %s is scattered over its primary key", quote(index), s.o.Name), err
 		}

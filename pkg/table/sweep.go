@@ -163,11 +163,11 @@ type ordering struct {
 	order []int
 }
 
-// orders are the indexes that begin with all of by, the primary key first.
+// orders are the indexes that reads may use and that begin with all of by, the primary key first.
 func (m *meta) orders(by []string) []ordering {
 	var all []ordering
 	for _, x := range m.indexes {
-		if len(x.columns) < len(by) {
+		if x.hidden || len(x.columns) < len(by) {
 			continue
 		}
 		o := ordering{index: x.name}
