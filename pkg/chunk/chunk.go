@@ -135,6 +135,12 @@ type Result struct {
 	Missing   int `json:"missing,omitempty"`
 	Different int `json:"different,omitempty"`
 	Orphans   int `json:"orphans,omitempty"`
+	// NullKeys, NullIDs and Moving count source rows that could not be judged: those whose key
+	// is NULL, those that differed in the first look and have no id by which they could be
+	// looked at again, and those that differed in every look and kept changing.
+	NullKeys int `json:"nullKeys,omitempty"`
+	NullIDs  int `json:"nullIDs,omitempty"`
+	Moving   int `json:"moving,omitempty"`
 	// Sums are those of a chunk that was to be added up, as Sums.Bytes writes them.
 	Sums []byte `json:"sums,omitempty"`
 	// Millisecond is how long the queries of the chunk took, the first look only;

@@ -244,6 +244,9 @@ func (b *Batch) Reset() {
 // ID is the text of row i's id, decimal for an integer.
 func (b *Batch) ID(i int) string { return string(b.span(i, endID)) }
 
+// HasNullID says that row i has no id: its id column is NULL, or it is of a side that has none.
+func (b *Batch) HasNullID(i int) bool { return b.ends[i*b.stride+endID]&1 != 0 }
+
 // Key is the key of row i. On the source it keeps the source's spelling where the canonical form loses it, so that
 // Key.SourceArgs finds the row again.
 func (b *Batch) Key(i int) Key {

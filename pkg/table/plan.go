@@ -268,7 +268,7 @@ func (l *list) rowOf(batch *row.Batch, id row.Column) take {
 		var idValue driver.Value
 		if l.id >= 0 {
 			idValue = values[l.id]
-			if isBinary(id) {
+			if isBinary(id) && idValue != nil {
 				idValue = idText(id, idValue)
 			}
 		}

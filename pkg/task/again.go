@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/event"
@@ -11,21 +12,18 @@ import (
 
 // round is what a further look at suspects found.
 type round struct {
+	judged int // of the suspects: the others are equal by now, or gone
 	moving []suspect
 	events []event.Event
 	lines  []Line
-	aside  int // events that cannot be queued
-	// confirmed ones by their kind, those set aside included
-	missing, different int
+	// those set aside included: confirmed ones by their kind, and those that kept moving
+	missing, different, unsettled int
 }
 
 // again looks at suspects once more, hands on what is confirmed, and returns
 // what is still moving.
 func (w *Worker) again(ctx context.Context, p *reader, c chunk.Chunk, suspects []suspect, look int, r *chunk.Result) ([]suspect, error) {
-	byID := make(map[string]suspect, len(suspects))
-	for _, s := range suspects {
-		byID[s.id] = s
-	}
+	left := suspectsByID(suspects)
 	var found round
 	err := p.read(ctx, func() error {
 		rows, err := lookAgain(ctx, p, suspects)
@@ -39,13 +37,14 @@ func (w *Worker) again(ctx context.Context, p *reader, c chunk.Chunk, suspects [
 				return err
 			}
 		}
-		for _, f := range rows.found {
-			s, ok := byID[rows.src.ID(f.Index)]
+		for _, f := range rows.found { // those with a key that was known come first
+			one := identity{rows.src.ID(f.Index), rows.src.Key(f.Index)}
+			s, ok := left.take(one)
 			if !ok {
-				continue // the id's text came back in another form: the scan sees the row again
+				continue // it shares its id with a row that was seen, and was not seen to differ itself
 			}
-			if key := rows.src.Key(f.Index); s.key != key {
-				s.looks, s.key = nil, key // another row by now, as far as the destination is concerned
+			if s.key != one.key {
+				s.looks, s.key = nil, one.key // another row by now, as far as the destination is concerned
 			}
 			s.looks = event.Add(s.looks, f.Look)
 			w.judge(&found, p, c, s, look, f, rows.src, rows.destination(f))
@@ -58,11 +57,12 @@ func (w *Worker) again(ctx context.Context, p *reader, c chunk.Chunk, suspects [
 	if err != nil {
 		return nil, err
 	}
-	healed := len(suspects) - len(found.events) - len(found.moving) - found.aside
+	healed := len(suspects) - found.judged
 	r.Healed += healed
 	r.Events += len(found.events)
 	r.Missing += found.missing
 	r.Different += found.different
+	r.Moving += found.unsettled
 	w.count(func(n *Counts) {
 		n.SelfHealed += uint64(healed)
 		n.Events += uint64(len(found.events))
@@ -80,6 +80,30 @@ func unaltered(ctx context.Context, p Pair, of *row.Mapping) error {
 		err = errAltered
 	}
 	return err
+}
+
+// bySuspect are suspects by their id. Where rows share one there are several.
+type bySuspect map[string][]suspect
+
+func suspectsByID(suspects []suspect) bySuspect {
+	all := make(bySuspect, len(suspects))
+	for _, s := range suspects {
+		all[s.id] = append(all[s.id], s)
+	}
+	return all
+}
+
+// take takes the suspect out that a row is: the one that has its key, or else one of its id,
+// whose key has changed.
+func (b bySuspect) take(one identity) (s suspect, ok bool) {
+	all := b[one.id]
+	if len(all) == 0 {
+		return suspect{}, false
+	}
+	i := max(slices.IndexFunc(all, func(s suspect) bool { return s.identity == one }), 0)
+	s = all[i]
+	b[one.id] = slices.Delete(all, i, i+1)
+	return s, true
 }
 
 // bothSides are the rows of suspects, and what of them differs.
@@ -122,6 +146,7 @@ func lookAgain(ctx context.Context, p Pair, suspects []suspect) (b bothSides, er
 
 // judge decides what is to become of a suspect that differed in this look, too.
 func (w *Worker) judge(to *round, p *reader, c chunk.Chunk, s suspect, look int, f event.Found, src, des *row.Batch) {
+	to.judged++
 	confirmed := event.Judge(s.looks) == event.Confirmed
 	if !confirmed && look < maxLooks {
 		to.moving = append(to.moving, s)
@@ -139,11 +164,11 @@ func (w *Worker) judge(to *round, p *reader, c chunk.Chunk, s suspect, look int,
 		}
 	} else {
 		e.Watch = s.looks
+		to.unsettled++
+		w.report(&to.lines, p, e, src, f.Index, des, f.Des, f.Columns...)
 		w.count(func(n *Counts) { n.Watched++ })
 	}
-	if w.tooLong(e) {
-		to.aside++
-		return
+	if !w.tooLong(e) {
+		to.events = append(to.events, e)
 	}
-	to.events = append(to.events, e)
 }

@@ -20,7 +20,7 @@ func (w *Worker) addUp(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 		return err
 	})
 	if err == nil {
-		w.looked(c, r.Rows, 0, 0)
+		w.looked(c, r, &sighted{})
 	}
 	return err
 }
@@ -57,7 +57,7 @@ func (w *Worker) resolve(ctx context.Context, p *reader, c chunk.Chunk, r *chunk
 	if err != nil {
 		return nil, nil, err
 	}
-	w.looked(c, 0, 0, len(seen.suspects)+len(seen.orphans))
+	w.looked(c, r, &seen)
 	return seen.suspects, seen.orphans, nil
 }
 

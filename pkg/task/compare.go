@@ -20,8 +20,7 @@ const maxSubmitBytes = ipc.MaxFrameBytes / 4
 
 // suspect is a row that differed in every look so far.
 type suspect struct {
-	id    string // of the source row
-	key   row.Key
+	identity
 	seen  time.Time
 	of    *row.Mapping // by which the first rows of the chunk were compared
 	looks []event.Look
@@ -107,7 +106,6 @@ const minSumRows = 1000
 // first is the first look at a chunk of a scan.
 func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) ([]suspect, error) {
 	var found sighted
-	nullKeys := 0
 	err := p.read(ctx, func() error {
 		reads, rows, counted, err := p.scanned(ctx, c)
 		if err != nil {
@@ -121,7 +119,6 @@ func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 			if !counted {
 				rows += src.Len()
 			}
-			nullKeys += row.NullKeys(src)
 			differ, des, err := compare(ctx, p, src)
 			if err != nil {
 				return err
@@ -135,7 +132,7 @@ func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 	if err != nil {
 		return nil, err
 	}
-	w.looked(c, r.Rows, nullKeys, len(found.suspects))
+	w.looked(c, r, &found)
 	return found.suspects, nil
 }
 
@@ -207,15 +204,21 @@ func (r *reader) unsummed(ctx context.Context, of *course, c chunk.Chunk) (reads
 }
 
 // looked counts a first look.
-func (w *Worker) looked(c chunk.Chunk, rows, nullKeys, suspects int) {
-	if nullKeys > 0 {
-		w.config.Log.Warn().Str("pair", c.Pair).Int("rows", nullKeys).Stringer("chunk", c).
+func (w *Worker) looked(c chunk.Chunk, r *chunk.Result, seen *sighted) {
+	r.NullKeys, r.NullIDs = seen.nullKeys, seen.nullIDs
+	if r.NullKeys > 0 {
+		w.config.Log.Warn().Str("pair", c.Pair).Int("rows", r.NullKeys).Stringer("chunk", c).
 			Msg("source rows whose byColumn is NULL cannot be compared: no destination row can be theirs")
 	}
+	if r.NullIDs > 0 {
+		w.config.Log.Warn().Str("pair", c.Pair).Int("rows", r.NullIDs).Stringer("chunk", c).Stringer("key", seen.nullID).
+			Msg("source rows differ whose idColumn is NULL, by which they would be looked at again: no verdict on them, nor a callback; key is that of one")
+	}
 	w.count(func(n *Counts) {
-		n.Rows += uint64(rows)
-		n.Suspects += uint64(suspects)
-		n.NullKeys += uint64(nullKeys)
+		n.Rows += uint64(r.Rows)
+		n.Suspects += uint64(len(seen.suspects) + len(seen.orphans))
+		n.NullKeys += uint64(r.NullKeys)
+		n.NullIDs += uint64(r.NullIDs)
 	})
 }
 

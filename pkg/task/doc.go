@@ -28,7 +28,8 @@
 // anew, the destination before the source: see event.Judge, which decides whether it is an event
 // then. A row whose key has changed begins anew with the look that finds it. A row that keeps
 // moving is looked at again, and after maxLooks looks given to the callback worker
-// as one to watch, so that a hot row does not hold up its chunk for ever.
+// as one to watch, so that a hot row does not hold up its chunk for ever. What cannot be
+// judged, such a row, or one whose key or id is NULL, is counted in the chunk's result.
 //
 // # Failures
 //

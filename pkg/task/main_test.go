@@ -33,6 +33,21 @@ type source struct {
 	name string
 }
 
+// noID is from which id on rows have none: theirs is NULL. sharedID is from which on two
+// rows share one.
+const noID, sharedID = 1 << 40, 1 << 30
+
+// idOf is the value of the id column of a row.
+func (s source) idOf() driver.Value {
+	switch {
+	case s.id >= noID:
+		return nil
+	case s.id >= sharedID:
+		return s.id &^ 1
+	}
+	return s.id
+}
+
 // world is a source and a destination table, and how they are read.
 type world struct {
 	mu  sync.Mutex
@@ -148,7 +163,10 @@ func (p pair) ReadSource(ctx context.Context, ids []string) (*row.Batch, error) 
 	if err := p.enter(ctx, p.beforeSource); err != nil {
 		return nil, err
 	}
-	return p.batch(func(id int64) bool { return slices.Contains(ids, strconv.FormatInt(id, 10)) })
+	if slices.Contains(ids, "") {
+		return nil, errors.New("no value of the id column")
+	}
+	return p.batch(func(id int64) bool { return slices.Contains(ids, fmt.Sprint(source{id: id}.idOf())) })
 }
 
 func (p pair) batch(want func(int64) bool) (*row.Batch, error) {
@@ -171,7 +189,7 @@ func (p pair) appendSource(b *row.Batch, s source) error {
 	if text, ok := s.key.(string); ok {
 		key = []byte(text)
 	}
-	return b.Append(s.id, []driver.Value{key}, []driver.Value{[]byte(s.name)})
+	return b.Append(s.idOf(), []driver.Value{key}, []driver.Value{[]byte(s.name)})
 }
 
 func (p pair) ReadDestination(ctx context.Context, keys []row.Key) (*row.Batch, error) {

@@ -7,7 +7,11 @@ import (
 	"github.com/masixun71/cupid/pkg/row"
 )
 
-// Line is a confirmed divergence as it stands in a report.
+// kindMoving is the kind of a row that differed in every look and kept changing: it is no
+// confirmed divergence, and nobody can say that it is equal.
+const kindMoving = "moving"
+
+// Line is a confirmed divergence as it stands in a report, or a row that could not be judged.
 type Line struct {
 	Pair    string   `json:"pair"`
 	Key     string   `json:"key"`
@@ -24,7 +28,7 @@ type Line struct {
 // and JSON may take six bytes for one.
 const maxValuesBytes = 128 << 10
 
-// report keeps a confirmed divergence for whoever wants it: row i of src, which is
+// report keeps what became of a row for whoever wants it: row i of src, which is
 // nil for an orphan, and row j of des, -1 when it is missing.
 func (w *Worker) report(lines *[]Line, p *reader, e event.Event, src *row.Batch, i int, des *row.Batch, j int, columns ...int) {
 	if w.config.Report == nil {
@@ -34,7 +38,9 @@ func (w *Worker) report(lines *[]Line, p *reader, e event.Event, src *row.Batch,
 		Pair: e.Pair, Key: e.Key.String(), Kind: e.Kind.String(), Columns: e.Columns,
 		Source: values(p, src, i), Destination: values(p, des, j),
 	}
-	if w.config.SQL {
+	if len(e.Watch) > 0 {
+		l.Kind = kindMoving // and no statement: it would write a version that is gone
+	} else if w.config.SQL {
 		l.SQL = p.RepairSQL(src, i, des, j, columns)
 	}
 	*lines = append(*lines, l)

@@ -21,7 +21,6 @@ type orphan struct {
 // suspects like any other: the verdict on a row is that of the row comparison.
 func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) ([]suspect, []orphan, error) {
 	var found sighted
-	nullKeys := 0
 	err := p.read(ctx, func() error {
 		start := time.Now()
 		defer func() { r.Millisecond = max(1, int(time.Since(start).Milliseconds())) }()
@@ -43,7 +42,6 @@ func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 			if !counted {
 				rows += src.Len()
 			}
-			nullKeys += row.NullKeys(src)
 			found.add(src, event.Find(src, des), time.Now())
 			if orphans {
 				found.addOrphans(src, des, time.Now())
@@ -56,7 +54,7 @@ func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 	if err != nil {
 		return nil, nil, err
 	}
-	w.looked(c, r.Rows, nullKeys, len(found.suspects)+len(found.orphans))
+	w.looked(c, r, &found)
 	return found.suspects, found.orphans, nil
 }
 
@@ -115,23 +113,41 @@ func mostlyEqual(differ, rows, toRead int) bool { return toRead == 0 || 2*differ
 type sighted struct {
 	suspects []suspect
 	orphans  []orphan
-	of       *row.Mapping    // by which the first rows were compared
-	twice    map[string]bool // source ids: a row that changed its place meanwhile may have been read twice
+	of       *row.Mapping      // by which the first rows were compared
+	twice    map[identity]bool // a row that changed its place meanwhile may have been read twice
+
+	nullKeys int     // source rows without a key
+	nullIDs  int     // source rows that differ and have no id
+	nullID   row.Key // of the last of them
 }
 
-// add takes in what differs in rows that were read, of which the source's may be older.
+// identity tells a source row from all others. The id alone does where it is unique.
+type identity struct {
+	id  string
+	key row.Key
+}
+
+// add takes in source rows that were read, with what of them differs. They may be older than
+// the destination's. A row without an id is no suspect: it could not be looked at again.
 func (s *sighted) add(src *row.Batch, differ []event.Found, now time.Time) {
 	if s.of == nil {
 		s.of = src.Mapping()
 	}
 	if s.twice == nil {
-		s.twice = make(map[string]bool, len(differ))
+		s.twice = make(map[identity]bool, len(differ))
 	}
+	s.nullKeys += row.NullKeys(src)
 	for _, f := range differ {
-		if id := src.ID(f.Index); !s.twice[id] {
-			s.twice[id] = true
+		one := identity{src.ID(f.Index), src.Key(f.Index)}
+		if src.HasNullID(f.Index) {
+			s.nullIDs++
+			s.nullID = one.key
+			continue
+		}
+		if !s.twice[one] {
+			s.twice[one] = true
 			f.Look.SourceFirst = true
-			s.suspects = append(s.suspects, suspect{id: id, key: src.Key(f.Index), seen: now, of: s.of, looks: []event.Look{f.Look}})
+			s.suspects = append(s.suspects, suspect{identity: one, seen: now, of: s.of, looks: []event.Look{f.Look}})
 		}
 	}
 }
@@ -154,6 +170,7 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 	}
 	var events []event.Event
 	var lines []Line
+	confirmed := 0
 	err := p.read(ctx, func() error {
 		// The destination first, as event.Judge has it of rows that change: the source then
 		// lacked the row for the settle time when the destination was read. And a row that is
@@ -183,6 +200,7 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 				continue
 			}
 			delete(still, o.key)
+			confirmed++
 			e := event.Event{Pair: c.Pair, Key: o.key, Kind: event.Orphan, FirstSeen: o.seen.UTC()}
 			w.logOrphan(c, e)
 			w.report(&lines, p, e, nil, 0, des, i)
@@ -199,10 +217,10 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 		return err
 	}
 	r.Events += len(events)
-	r.Orphans += len(events)
+	r.Orphans += confirmed
 	w.count(func(n *Counts) {
 		n.Events += uint64(len(events))
-		n.SelfHealed += uint64(len(orphans) - len(events))
+		n.SelfHealed += uint64(len(orphans) - confirmed)
 	})
 	return w.submit(ctx, events)
 }

@@ -101,6 +101,8 @@ type Counts struct {
 	Ambiguous  uint64 `json:"ambiguous"`
 	// NullKeys counts source rows without a join key: no destination row can be theirs.
 	NullKeys uint64 `json:"nullKeys"`
+	// NullIDs counts source rows that differed and have no id by which they could be looked at again.
+	NullIDs uint64 `json:"nullIDs"`
 	// LongKeys counts divergent rows whose key is too long for the queue.
 	LongKeys uint64 `json:"longKeys"`
 }

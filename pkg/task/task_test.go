@@ -198,6 +198,9 @@ func TestNullKeyIsCountedAndLogged(t *testing.T) {
 		if n := r.Counts().NullKeys; n != 2 {
 			t.Errorf("counted %d rows without a key, want 2", n)
 		}
+		if results, _ := r.got(); results[0].NullKeys != 2 {
+			t.Errorf("result %+v does not tell of rows without a key", results[0])
+		}
 		if !strings.Contains(r.log.String(), `"rows":2`) {
 			t.Errorf("log %s does not tell of rows without a key", r.log)
 		}
