@@ -157,7 +157,14 @@ func (r *Report) sourceIndexes(s *side, m *meta, pl *plan) {
 			s.o.Name, quote(id), s.alter("ADD UNIQUE INDEX", id))
 	}
 	if pl.id.Nullable {
-		r.warn("%s: idColumn %s may be NULL: such rows are not seen", s.o.Name, quote(id))
+		r.warn("%s: idColumn %s may be NULL: the insert scan does not see such rows, and a sweep cannot judge those that differ; they are counted and logged, and -once cannot tell then",
+			s.o.Name, quote(id))
+	}
+	for _, rule := range pl.mapping.Keys() {
+		if c := rule.Source(); c.Nullable {
+			r.warn("%s: byColumn %s may be NULL: no destination row can be that of such a row, so it is not compared; such rows are counted and logged, and -once cannot tell as long as there are any",
+				s.o.Name, quote(c.Name))
+		}
 	}
 	if update == "" {
 		return

@@ -72,6 +72,7 @@ func TestCheckWarns(t *testing.T) {
 			}
 			wantLine(t, r.Warnings, "p: src: idColumn `id` is not unique", "ALTER TABLE `"+src.Name+"`.`t` ADD UNIQUE INDEX (`id`)")
 			wantLine(t, r.Warnings, "idColumn `id` may be NULL")
+			wantLine(t, r.Warnings, "p: src: byColumn `k` may be NULL", "-once cannot tell")
 			wantLine(t, r.Warnings, "no index begins with updateColumn `u`", "ALTER TABLE `"+src.Name+"`.`t` ADD INDEX (`u`, `id`)")
 			wantLine(t, r.Warnings, "updateColumn `u` may be NULL")
 			wantLine(t, r.Warnings, "p: des: no index begins with byColumn `k`", "ALTER TABLE `"+des.Name+"`.`t` ADD INDEX (`k`)")

@@ -15,7 +15,8 @@ import (
 // sweepRange are the conditions on the rows of a sweep's chunk on one side.
 func (pl *plan) sweepRange(side row.Side, c chunk.Chunk) ([]condition, error) {
 	if pl.sweep.Mode == SweepByRow {
-		return pl.idRange(c)
+		range_, err := pl.idRange(c)
+		return append(range_, notNull([]keyColumn{{column: pl.id}})...), err // the first chunk may have no lower bound
 	}
 	columns := pl.ordered(side)
 	range_ := notNull(columns)

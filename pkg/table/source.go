@@ -116,7 +116,7 @@ func (s *Source) Head(ctx context.Context) (id string, ok bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	rows, err := s.positions(ctx, m, "read the greatest id", nil, []row.Column{m.id}, " DESC", "LIMIT 1")
+	rows, err := s.positions(ctx, m, "read the greatest id", notNull([]keyColumn{{column: m.id}}), []row.Column{m.id}, " DESC", "LIMIT 1")
 	if err != nil || len(rows) == 0 {
 		return "", false, err
 	}
@@ -131,7 +131,7 @@ func (s *Source) CutIDs(ctx context.Context, after, upTo *string, limit int) (la
 	if err != nil {
 		return "", 0, err
 	}
-	var b bounds
+	b := bounds{conditions: notNull([]keyColumn{{column: m.id}})}
 	if after != nil {
 		b.add(m.id, ">", *after)
 	}

@@ -17,11 +17,11 @@ type SweepMode int
 const (
 	// SweepByKey reads ranges of the join key, in the order of an index that both
 	// sides have. Bounds are texts of keys (row.Key.MarshalText). Rows with a NULL
-	// in their key, which can match none, are left out on both sides.
+	// in their key, which can match none, are left out on both sides; NullRows counts them.
 	SweepByKey SweepMode = iota
 	// SweepByRow reads ranges of the source's id column and asks the destination for
-	// the keys of their rows. Bounds are ids, as in an insert scan. It sees no
-	// orphans.
+	// the keys of their rows. Bounds are ids, as in an insert scan, and rows without an id
+	// are left out; NullRows counts them. It sees no orphans.
 	SweepByRow
 	// SweepByBucket reads both tables in the order of their primary keys and adds their
 	// rows up by buckets of the join key, then the rows of buckets that differ. Bounds are
