@@ -72,6 +72,9 @@ type Whole interface {
 	IDBetween(ctx context.Context, after *string, upTo string) (string, error)
 	// EstimatedRows is about how many rows the source has, 0 when nobody knows.
 	EstimatedRows(ctx context.Context) (int64, error)
+	// NullRows counts the source rows that no chunk of a sweep has, because a part of their key or
+	// their id is NULL. It is asked once in a pass.
+	NullRows(ctx context.Context) (keys, ids int64, err error)
 	// Pressure is the load on the servers of both sides: the greater number of
 	// running threads, and the longer lag of those that are replicas. lagKnown is
 	// false when a lag could not be read; then lag is that of the other side, or 0.

@@ -44,6 +44,9 @@ type Pair struct {
 	// 0 is none.
 	SweepThreadsRunning int
 	SweepLag            time.Duration
+	// Compares names what the pair's rows are compared by: tables, columns, condition. A pass
+	// is not gone on with under another name, nor counted: what it has found equal may not be.
+	Compares string
 }
 
 // Config is what a manager is made of.

@@ -137,6 +137,8 @@ func TestOncePairThatFailsIsGivenUp(t *testing.T) {
 		{"passing", "keys", errAway, manager.Patience, 2 * manager.Patience},
 		{"passing at the begin", "estimate", errAway, manager.Patience, 2 * manager.Patience},
 		{"load", "pressure", errAway, manager.Patience, 2 * manager.Patience},
+		{"rows without a key", "nulls", errAway, manager.Patience, 2 * manager.Patience},
+		{"definite, of rows without a key", "nulls", &manager.Definite{Err: errAway}, 0, 2 * time.Second},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			inBubble(t, func(w *world) {

@@ -26,6 +26,10 @@ type SweepProgress struct {
 	Missing   int64 `json:"missing"`
 	Different int64 `json:"different"`
 	Orphans   int64 `json:"orphans"`
+	Unknown
+	// OrphansUnseen says that the pair is swept in a way that sees no orphans, whether they are
+	// looked for or not.
+	OrphansUnseen bool `json:"orphansUnseen,omitempty"`
 	// Waiting says what the sweep waits for, such as a busy server; empty when it gets on.
 	Waiting string `json:"waiting,omitempty"`
 	// How says in words how the pair is compared, and what is not seen that way.

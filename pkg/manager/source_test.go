@@ -53,6 +53,7 @@ type source struct {
 	choice    bool    // it can be swept by buckets too
 	steps     bool    // its keys are whole numbers
 	guess     int64   // of its number of rows
+	nullKeys  int64   // rows without a key
 	threads   int
 	lag       time.Duration
 	noLag     bool // the account may not see it
@@ -461,6 +462,15 @@ func (s *source) EstimatedRows(context.Context) (int64, error) {
 		return s.guess, nil
 	}
 	return int64(len(s.lines)), nil
+}
+
+func (s *source) NullRows(context.Context) (keys, ids int64, err error) {
+	if err := s.enter("nulls"); err != nil {
+		return 0, 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nullKeys, 0, nil
 }
 
 func (s *source) Pressure(context.Context) (int, time.Duration, bool, error) {

@@ -65,6 +65,10 @@ type SweepState struct {
 	Above bool    `json:"above,omitempty"`
 	// Found is what was found up to Position, and above Top when that was compared.
 	Found Found `json:"found"`
+	// Unread counts the source rows that no chunk of the pass has; nil before they are counted.
+	Unread *Unknown `json:"unread,omitempty"`
+	// Compares names what the pass compares: see Pair.
+	Compares string `json:"compares,omitempty"`
 	// ChunkRow is how many rows a chunk had last.
 	ChunkRow int `json:"chunkRow,omitempty"`
 	// Run names the run with -once that the pass is of; empty for one of the
@@ -79,7 +83,8 @@ type SweepPass struct {
 	Pass  uint32    `json:"pass"`
 	Begun time.Time `json:"begun"`
 	Ended time.Time `json:"ended"`
-	Found Found     `json:"found"`
+	// Found includes what the pass did not read.
+	Found Found `json:"found"`
 }
 
 // Found is what a sweep has compared, and what it found.
@@ -90,8 +95,7 @@ type Found struct {
 	Missing   int64 `json:"missing"`
 	Different int64 `json:"different"`
 	Orphans   int64 `json:"orphans"`
-	// SetAside counts rows that killed the workers which compared them.
-	SetAside int64 `json:"setAside,omitempty"`
+	Unknown
 	// Again counts the rows that a sweep by buckets has gone over once more, to resolve
 	// the buckets that differ: those of the side that has more of them.
 	Again int64 `json:"again,omitempty"`
@@ -107,6 +111,7 @@ func (f *Found) add(c chunk.Chunk, r chunk.Result) {
 	f.Missing += int64(r.Missing)
 	f.Different += int64(r.Different)
 	f.Orphans += int64(r.Orphans)
+	f.Unknown.Join(Unknown{NullKeys: int64(r.NullKeys), NullIDs: int64(r.NullIDs), Moving: int64(r.Moving)})
 }
 
 // join adds what was found elsewhere.
@@ -116,7 +121,7 @@ func (f *Found) join(o Found) {
 	f.Missing += o.Missing
 	f.Different += o.Different
 	f.Orphans += o.Orphans
-	f.SetAside += o.SetAside
+	f.Unknown.Join(o.Unknown)
 	f.Again += o.Again
 }
 

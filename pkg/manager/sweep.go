@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -33,6 +32,7 @@ type sweepScan struct {
 	lane    *lane
 	run     string // names the run with -once
 	goOn    bool   // an unfinished pass of another run is gone on with
+	other   bool   // the state is of a pass that has compared something else
 	state   SweepState
 	plan    SweepPlan
 	over    bool      // nothing more is done: -once
@@ -54,6 +54,7 @@ func newSweepScan(l *lane, c Config, p Pair, gone string) *sweepScan {
 	s := &sweepScan{lane: l, run: c.Run, goOn: !c.Once || c.Resume, state: l.ledger.sweep(p.Name)}
 	s.pace = pace{pair: p, once: c.Once, rows: s.state.ChunkRow, least: minRows, most: maxBucketRows}
 	s.keeper = c.Sums
+	s.other = s.state.Pass > 0 && s.state.Compares != p.Compares
 	if s.rows == 0 {
 		s.rows = startRows
 	}
@@ -62,7 +63,7 @@ func newSweepScan(l *lane, c Config, p Pair, gone string) *sweepScan {
 		s.show()
 		return s
 	}
-	if s.state.Run != "" && (s.state.Run == s.run || s.state.Run == gone) {
+	if s.state.Run != "" && !s.other && (s.state.Run == s.run || s.state.Run == gone) {
 		s.state.Run = s.run
 		s.over = s.complete()
 		s.keep()
@@ -130,10 +131,15 @@ func (s *sweepScan) begin(ctx context.Context) ([]*look, error) {
 		return nil, err
 	}
 	s.plan = plan
-	if !s.goesOn() {
+	if s.other && !s.complete() {
+		s.lane.log.Warn().Msg("what is compared of the pair was changed in the configuration; the pass begins again")
+	}
+	if s.other || !s.goesOn() {
 		s.state = SweepState{
 			Pass: s.state.Pass + 1, Mode: plan.Mode, Begun: time.Now().UTC(), Urgent: s.anew(), ChunkRow: s.rows, Last: s.state.Last,
+			Compares: s.pair.Compares,
 		}
+		s.other = false
 	}
 	if s.state.Run = ""; s.once {
 		s.state.Run = s.run
@@ -255,15 +261,16 @@ func (s *sweepScan) look() *look {
 // end ends a pass that is complete.
 func (s *sweepScan) end() {
 	s.state.Ended = time.Now().UTC()
-	s.state.Last = &SweepPass{Pass: s.state.Pass, Begun: s.state.Begun, Ended: s.state.Ended, Found: s.state.Found}
+	s.state.Last = &SweepPass{Pass: s.state.Pass, Begun: s.state.Begun, Ended: s.state.Ended, Found: s.found()}
 	s.over = s.once
 	s.gathered = gathered{keeper: s.keeper}
 	s.lane.nextPass = s.due()
 	s.keep()
 	s.show()
-	f := s.state.Found
+	f := s.found()
 	s.lane.log.Info().Uint32("pass", s.state.Pass).Int64("tookMillisecond", s.state.Ended.Sub(s.state.Begun).Milliseconds()).Int64("rows", f.Rows).
-		Int64("missing", f.Missing).Int64("different", f.Different).Int64("orphans", f.Orphans).Msg("sweep is complete")
+		Int64("missing", f.Missing).Int64("different", f.Different).Int64("orphans", f.Orphans).
+		Int64("unknown", f.Unknown.Count()).Str("why", f.Unknown.Why()).Msg("sweep is complete")
 }
 
 // step bounds the next chunk of k without a look at the rows, where the last one that was
@@ -345,7 +352,10 @@ func (s *sweepScan) pause(ctx context.Context) (time.Duration, error) {
 		s.lane.recovered()
 	}
 	s.show()
-	return d, nil
+	if d > 0 {
+		return d, nil
+	}
+	return 0, s.countUnread(ctx)
 }
 
 // measure learns from a chunk how large the next ones are to be.
@@ -381,7 +391,7 @@ func (s *sweepScan) giveUp(why string) {
 
 // show tells others how far the pass is: what it has passed, and what is done ahead of that.
 func (s *sweepScan) show() {
-	f := s.state.Found
+	f := s.found()
 	for _, k := range s.lane.looks {
 		for _, o := range k.out {
 			f.join(o.found)
@@ -390,10 +400,10 @@ func (s *sweepScan) show() {
 	p := SweepProgress{
 		Pair: s.lane.pair, Rows: f.Rows, EstimatedRows: s.expected, Chunks: f.Chunks, Missing: f.Missing, Different: f.Different,
 		Orphans: f.Orphans, Waiting: s.waiting, How: s.plan.How, Done: s.complete(),
-		Resolving: s.count, Again: f.Again,
+		Resolving: s.count, Again: f.Again, Unknown: f.Unknown, OrphansUnseen: s.state.Mode == SweepByRow,
 	}
-	if p.Done && f.SetAside > 0 {
-		p.Error = fmt.Sprintf("%d rows kill every worker that compares them and were set aside", f.SetAside)
+	if p.Done {
+		p.Error = f.Unknown.Why()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
