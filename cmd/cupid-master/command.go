@@ -128,7 +128,7 @@ func (s *status) print(out io.Writer) error {
 			s.printPairs(w, s.Reports[slot.Slot])
 		}
 	}
-	printSetAside(w, s.Reports[managerSlot])
+	printManager(w, s.Reports[managerSlot])
 	return w.Flush()
 }
 
@@ -181,10 +181,26 @@ func printNotConfigured(w io.Writer, pairs map[string]callback.Status) {
 	}
 }
 
-// printSetAside names the rows that are compared again only after cupid-master retry.
-func printSetAside(w io.Writer, report json.RawMessage) {
+// printManager says what the sweeps could not judge, and names the rows that are compared again
+// only after cupid-master retry.
+func printManager(w io.Writer, report json.RawMessage) {
 	var m manager.Status
-	if ipc.Decode(report, &m) != nil || len(m.State.SetAside) == 0 {
+	if ipc.Decode(report, &m) != nil {
+		return
+	}
+	heading := "\nNOT JUDGED BY THE LAST SWEEP: PAIR\tENDED\tWHAT"
+	for _, name := range slices.Sorted(maps.Keys(m.State.Sweep)) {
+		last := m.State.Sweep[name].Last
+		if last == nil || last.Found.Count() == 0 {
+			continue
+		}
+		if heading != "" {
+			_, _ = fmt.Fprintln(w, heading)
+			heading = ""
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", name, last.Ended.Local().Format(time.DateTime), last.Found.Why())
+	}
+	if len(m.State.SetAside) == 0 {
 		return
 	}
 	_, _ = fmt.Fprintln(w, "\nSET ASIDE: PAIR\tROW\tSCAN\tSINCE")

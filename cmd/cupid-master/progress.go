@@ -39,6 +39,9 @@ type pairRun struct {
 	orphans bool // they are looked for
 }
 
+// seesOrphans reports whether orphans are looked for, and in a way that sees them.
+func (p pairRun) seesOrphans() bool { return p.orphans && !p.OrphansUnseen }
+
 // differing is how many divergences were found.
 func (p pairRun) differing() int64 { return p.Missing + p.Different + p.Orphans }
 
@@ -115,12 +118,13 @@ func total(pairs []pairRun) pairRun {
 		sum.Missing += p.Missing
 		sum.Different += p.Different
 		sum.Orphans += p.Orphans
+		sum.Unknown.Join(p.Unknown)
 		sum.base += p.base
 		passed, before = passed+p.Again, before+p.again
 		if again += p.Again; p.Resolving > 0 {
 			again += max(p.Rows-p.Again, 0)
 		}
-		sum.orphans = sum.orphans || p.orphans
+		sum.orphans = sum.orphans || p.seesOrphans()
 		sum.Done = sum.Done && p.Done
 		if !p.began.IsZero() && (sum.began.IsZero() || p.began.Before(sum.began)) {
 			sum.began = p.began

@@ -157,6 +157,7 @@ func TestOutcome(t *testing.T) {
 		"failed":                {[]manager.SweepProgress{differs, {Pair: "f", Rows: 3, Done: true, Error: "gone away"}}, 2, "f: gone away"},
 		"nothing":               {[]manager.SweepProgress{equal, {Pair: "n", Done: true}}, 2, "n: nothing was compared"},
 		"orphans of no rows":    {[]manager.SweepProgress{{Pair: "n", Done: true, Orphans: 7}}, 2, "n: nothing was compared"},
+		"rows not judged":       {[]manager.SweepProgress{equal, {Pair: "m", Rows: 9, Done: true, Unknown: manager.Unknown{Moving: 1}, Error: "1 rows moved"}}, 2, "m: 1 rows moved"},
 		"unfinished, no reason": {[]manager.SweepProgress{{Pair: "u", Rows: 7}}, 2, "u is unfinished"},
 	} {
 		var pairs []master.Pair

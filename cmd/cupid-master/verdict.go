@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/masixun71/cupid/pkg/manager"
 	"github.com/masixun71/cupid/pkg/process"
 )
 
@@ -96,15 +97,17 @@ type summary struct {
 }
 
 type pairSummary struct {
-	Pair      string  `json:"pair"`
-	Rows      int64   `json:"rows"`
-	Missing   int64   `json:"missing"`
-	Different int64   `json:"different"`
-	Orphans   *int64  `json:"orphans"` // null: they were not looked for
-	Seconds   float64 `json:"seconds"`
-	Verdict   string  `json:"verdict"`
-	Error     string  `json:"error,omitempty"`
-	How       string  `json:"how,omitempty"`
+	Pair      string `json:"pair"`
+	Rows      int64  `json:"rows"`
+	Missing   int64  `json:"missing"`
+	Different int64  `json:"different"`
+	Orphans   *int64 `json:"orphans"` // null: they were not looked for
+	// Unknown counts the rows that could not be judged, by the reason.
+	Unknown manager.Unknown `json:"unknown,omitzero"`
+	Seconds float64         `json:"seconds"`
+	Verdict string          `json:"verdict"`
+	Error   string          `json:"error,omitempty"`
+	How     string          `json:"how,omitempty"`
 }
 
 // finish ends a run: files, table, and what the program exits with. cause is why ctx
@@ -154,10 +157,10 @@ func (r *once) summary(result error, now time.Time) summary {
 	}
 	for _, p := range r.pairs {
 		line := pairSummary{
-			Pair: p.Pair, Rows: p.Rows, Missing: p.Missing, Different: p.Different,
+			Pair: p.Pair, Rows: p.Rows, Missing: p.Missing, Different: p.Different, Unknown: p.Unknown,
 			Seconds: seconds(p.took(now)), Verdict: p.verdict(), Error: p.Error, How: p.How,
 		}
-		if p.orphans {
+		if p.seesOrphans() {
 			line.Orphans = &p.Orphans
 		}
 		s.Pairs = append(s.Pairs, line)
@@ -171,14 +174,14 @@ func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds
 // not in it.
 func (r *once) table(out io.Writer, now time.Time) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "PAIR\tROWS\tMISSING\tDIFFERENT\tORPHANS\tTIME\tROWS/S\tVERDICT")
+	_, _ = fmt.Fprintln(w, "PAIR\tROWS\tMISSING\tDIFFERENT\tORPHANS\tUNKNOWN\tTIME\tROWS/S\tVERDICT")
 	line := func(p pairRun, verdict string) {
 		orphans := "-" // not looked for
-		if p.orphans {
+		if p.seesOrphans() {
 			orphans = strconv.FormatInt(p.Orphans, 10)
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%.1fs\t%.0f\t%s\n",
-			p.Pair, p.Rows, p.Missing, p.Different, orphans, p.took(now).Seconds(), p.rate(now), verdict)
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%d\t%.1fs\t%.0f\t%s\n",
+			p.Pair, p.Rows, p.Missing, p.Different, orphans, p.Count(), p.took(now).Seconds(), p.rate(now), verdict)
 	}
 	for i := range r.pairs {
 		r.pairs[i].Resolving, r.pairs[i].Again, r.pairs[i].again = 0, 0, 0
@@ -189,8 +192,11 @@ func (r *once) table(out io.Writer, now time.Time) {
 	}
 	_ = w.Flush()
 	if r.calls != nil && (r.calls.Waiting > 0 || r.calls.Healed > 0 || r.calls.Accepted > 0) {
-		_, _ = fmt.Fprintf(out, "callbacks: %d accepted, %d rows healed, %d still wait and are delivered by the next run\n",
+		_, _ = fmt.Fprintf(out, "callbacks: %d accepted, %d rows healed, %d still wait and are looked at again and delivered by the next run\n",
 			r.calls.Accepted, r.calls.Healed, r.calls.Waiting)
+	}
+	if n := total(r.pairs).Moving; n > 0 && !r.options.dryRun {
+		_, _ = fmt.Fprintf(out, "%d rows that kept changing were handed to the callback worker: it goes on looking at them, and calls back what turns out to differ\n", n)
 	}
 }
 
