@@ -118,7 +118,7 @@ func total(pairs []pairRun) pairRun {
 		sum.Missing += p.Missing
 		sum.Different += p.Different
 		sum.Orphans += p.Orphans
-		sum.Unknown.Join(p.Unknown)
+		sum.Include(p.Unknown)
 		sum.base += p.base
 		passed, before = passed+p.Again, before+p.again
 		if again += p.Again; p.Resolving > 0 {

@@ -111,7 +111,7 @@ func (f *Found) add(c chunk.Chunk, r chunk.Result) {
 	f.Missing += int64(r.Missing)
 	f.Different += int64(r.Different)
 	f.Orphans += int64(r.Orphans)
-	f.Unknown.Join(Unknown{NullKeys: int64(r.NullKeys), NullIDs: int64(r.NullIDs), Moving: int64(r.Moving)})
+	f.Include(Unknown{NullKeys: int64(r.NullKeys), NullIDs: int64(r.NullIDs), Moving: int64(r.Moving)})
 }
 
 // join adds what was found elsewhere.
@@ -121,7 +121,7 @@ func (f *Found) join(o Found) {
 	f.Missing += o.Missing
 	f.Different += o.Different
 	f.Orphans += o.Orphans
-	f.Unknown.Join(o.Unknown)
+	f.Include(o.Unknown)
 	f.Again += o.Again
 }
 

@@ -270,7 +270,7 @@ func (s *sweepScan) end() {
 	f := s.found()
 	s.lane.log.Info().Uint32("pass", s.state.Pass).Int64("tookMillisecond", s.state.Ended.Sub(s.state.Begun).Milliseconds()).Int64("rows", f.Rows).
 		Int64("missing", f.Missing).Int64("different", f.Different).Int64("orphans", f.Orphans).
-		Int64("unknown", f.Unknown.Count()).Str("why", f.Unknown.Why()).Msg("sweep is complete")
+		Int64("unknown", f.Count()).Str("why", f.Why()).Msg("sweep is complete")
 }
 
 // step bounds the next chunk of k without a look at the rows, where the last one that was
@@ -403,7 +403,7 @@ func (s *sweepScan) show() {
 		Resolving: s.count, Again: f.Again, Unknown: f.Unknown, OrphansUnseen: s.state.Mode == SweepByRow,
 	}
 	if p.Done {
-		p.Error = f.Unknown.Why()
+		p.Error = f.Why()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,8 +20,8 @@ type Unknown struct {
 	Moving int64 `json:"moving,omitempty"`
 }
 
-// Join adds what was counted elsewhere.
-func (u *Unknown) Join(o Unknown) {
+// Include adds what was counted elsewhere.
+func (u *Unknown) Include(o Unknown) {
 	u.SetAside += o.SetAside
 	u.NullKeys += o.NullKeys
 	u.NullIDs += o.NullIDs
@@ -72,7 +72,7 @@ func (s *sweepScan) countUnread(ctx context.Context) error {
 func (s *sweepScan) found() Found {
 	f := s.state.Found
 	if s.state.Unread != nil {
-		f.Unknown.Join(*s.state.Unread)
+		f.Include(*s.state.Unread)
 	}
 	return f
 }

@@ -27,28 +27,46 @@ func TestNullRowsAreThoseThatNoChunkHas(t *testing.T) {
 			keys, ids int64
 		}{
 			"one column": {
-				"id INT PRIMARY KEY, k INT UNIQUE, l INT, v INT", []string{"k"}, "",
-				[]string{"k = NULL WHERE v > 93", "l = NULL"}, table.SweepByKey, 7, 0,
+				"id INT PRIMARY KEY, k INT UNIQUE, l INT, v INT",
+				[]string{"k"},
+				"",
+				[]string{"k = NULL WHERE v > 93", "l = NULL"},
+				table.SweepByKey, 7, 0,
 			},
 			"with a condition": {
-				"id INT PRIMARY KEY, k INT UNIQUE, l INT, v INT", []string{"k"}, "v < 5 OR v > 97 -- all but some",
-				[]string{"k = NULL WHERE v > 93"}, table.SweepByKey, 3, 0,
+				"id INT PRIMARY KEY, k INT UNIQUE, l INT, v INT",
+				[]string{"k"},
+				"v < 5 OR v > 97 -- all but some",
+				[]string{"k = NULL WHERE v > 93"},
+				table.SweepByKey, 3, 0,
 			},
 			"any part": {
-				"id INT PRIMARY KEY, k INT, l INT, v INT, UNIQUE (k, l)", []string{"k", "l"}, "",
-				[]string{"k = NULL WHERE v > 93", "l = NULL WHERE v < 10 OR v = 100"}, table.SweepByKey, 16, 0,
+				"id INT PRIMARY KEY, k INT, l INT, v INT, UNIQUE (k, l)",
+				[]string{"k", "l"},
+				"",
+				[]string{"k = NULL WHERE v > 93", "l = NULL WHERE v < 10 OR v = 100"},
+				table.SweepByKey, 16, 0,
 			},
 			"one of the parts": {
-				"id INT PRIMARY KEY, k INT NOT NULL, l INT, v INT, UNIQUE (l, k)", []string{"k", "l"}, "",
-				[]string{"l = NULL WHERE v > 90"}, table.SweepByKey, 10, 0,
+				"id INT PRIMARY KEY, k INT NOT NULL, l INT, v INT, UNIQUE (l, k)",
+				[]string{"k", "l"},
+				"",
+				[]string{"l = NULL WHERE v > 90"},
+				table.SweepByKey, 10, 0,
 			},
 			"never NULL": {
-				"id INT PRIMARY KEY, k INT NOT NULL UNIQUE, l INT, v INT", []string{"k"}, "",
-				[]string{"l = NULL"}, table.SweepByKey, 0, 0,
+				"id INT PRIMARY KEY, k INT NOT NULL UNIQUE, l INT, v INT",
+				[]string{"k"},
+				"",
+				[]string{"l = NULL"},
+				table.SweepByKey, 0, 0,
 			},
 			"no ids": {
-				"id INT, k INT, l INT, v INT, INDEX (id)", []string{"k"}, "",
-				[]string{"id = NULL WHERE v <= 5", "k = NULL WHERE v > 93"}, table.SweepByRow, 0, 5,
+				"id INT, k INT, l INT, v INT, INDEX (id)",
+				[]string{"k"},
+				"",
+				[]string{"id = NULL WHERE v <= 5", "k = NULL WHERE v > 93"},
+				table.SweepByRow, 0, 5,
 			},
 		} {
 			t.Run(server+"/"+name, func(t *testing.T) {
