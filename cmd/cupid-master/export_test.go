@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"os"
 	"time"
 
 	"github.com/masixun71/cupid/pkg/config"
@@ -49,18 +50,19 @@ func (d *Display) Show(pairs []Pair, now time.Time) { d.show(pairs, now) }
 
 // WriteReport writes lines and a summary into a file as a run does.
 func WriteReport(path string, resume bool, stdout io.Writer, lines ...string) error {
-	l, err := openLines(options{report: path, resume: resume}, time.Now(), "test", stdout)
+	hurry := make(chan struct{})
+	close(hurry)
+	l, err := openLines(options{report: path, resume: resume}, time.Now(), "test", stdout, reading{os.TempDir(), hurry, func(error) {}})
 	if err != nil {
 		return err
 	}
 	for _, line := range lines {
 		if err := l.add(json.RawMessage(line)); err != nil {
-			_ = l.close()
+			_ = l.close(nobody)
 			return err
 		}
 	}
-	l.giveUp()
-	return l.finish(struct{}{})
+	return l.finish(struct{}{}, nobody)
 }
 
 // Outcome is the exit code of pairs.

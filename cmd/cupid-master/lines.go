@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,25 +19,44 @@ type lines struct {
 	report *sink // nil: not wanted
 	sql    *sink // nil: not wanted
 	pair   string
+	by     reading
 }
 
 const summaryStart = `{"summary":`
 
-// openLines opens the files that are wanted.
-func openLines(o options, now time.Time, build string, stdout io.Writer) (*lines, error) {
-	l := &lines{}
-	var err error
-	if o.report != "" {
-		if l.report, err = openSink(o.report, stdout, o.resume); err != nil {
-			return nil, fmt.Errorf("-report: %w", err)
+// openLines opens the files that are wanted, all of them before one is changed.
+func openLines(o options, now time.Time, build string, stdout io.Writer, by reading) (_ *lines, err error) {
+	var targets []*target
+	defer func() {
+		for _, t := range targets {
+			if err != nil {
+				err = errors.Join(err, t.close())
+			}
 		}
+	}()
+	for _, wanted := range [][2]string{{"-report", o.report}, {"-sql", o.sql}} {
+		if wanted[1] == "" {
+			continue
+		}
+		t, err := openTarget(wanted[0], wanted[1], stdout)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, t)
 	}
-	if o.sql != "" {
-		if l.sql, err = openSink(o.sql, stdout, o.resume); err != nil {
-			return nil, errors.Join(fmt.Errorf("-sql: %w", err), l.close())
+	l := &lines{by: by}
+	for _, t := range targets {
+		s, err := t.sink(o.resume, by)
+		if err != nil {
+			return nil, err
 		}
-		if err := l.sql.write([]byte(sqlHeader(o.config, now, build))); err != nil {
-			return nil, errors.Join(err, l.close())
+		if t.flag == "-report" {
+			l.report = s
+			continue
+		}
+		l.sql = s
+		if err := s.write([]byte(sqlHeader(o.config, now, build))); err != nil {
+			return nil, err
 		}
 	}
 	return l, nil
@@ -131,32 +151,37 @@ func split(line json.RawMessage) (rest []byte, sql, pair string, err error) {
 	return append(rest, '}'), sql, pair, nil
 }
 
-// finish ends the report with its summary and closes the files.
-func (l *lines) finish(summary any) error {
+// finish ends the report with its summary and closes the files. waits hears whose reader
+// takes a while.
+func (l *lines) finish(summary any, waits func(name string)) error {
 	var err error
 	if l.report != nil {
 		var text []byte
 		if text, err = json.Marshal(summary); err == nil {
-			err = l.report.write(append(append(append([]byte(summaryStart), text...), '}'), '\n'))
+			_ = l.report.write(append(append(append([]byte(summaryStart), text...), '}'), '\n')) // close says what it says
 		}
 	}
-	return errors.Join(err, l.close())
+	return errors.Join(err, l.close(waits))
 }
 
-func (l *lines) giveUp() {
-	for _, s := range []*sink{l.report, l.sql} {
-		if s != nil {
-			s.giveUp()
-		}
-	}
-}
+// nobody is told that a reader is waited for.
+func nobody(string) {}
 
-func (l *lines) close() error {
-	var err error
-	for _, s := range []*sink{l.report, l.sql} {
+// close closes both files at the same time, since each may wait for its reader.
+func (l *lines) close(tell func(name string)) error {
+	var all [2]error
+	var one sync.Mutex
+	waits := func(name string) {
+		one.Lock()
+		defer one.Unlock()
+		tell(name)
+	}
+	var wg sync.WaitGroup
+	for i, s := range []*sink{l.report, l.sql} {
 		if s != nil {
-			err = errors.Join(err, s.close())
+			wg.Go(func() { all[i] = s.close(l.by.hurry, waits) })
 		}
 	}
-	return err
+	wg.Wait()
+	return errors.Join(all[:]...)
 }

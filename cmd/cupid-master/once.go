@@ -35,6 +35,8 @@ type once struct {
 	display *display
 	end     context.CancelCauseFunc // ends the run
 	swept   chan struct{}           // closed when all pairs are done
+	hurry   chan struct{}           // closed by giveUp
+	hurried sync.Once
 
 	mu     sync.Mutex // guards all below
 	lines  *lines     // nil until the files are open
@@ -56,7 +58,7 @@ func newOnce(o options, stdout, stderr io.Writer, end context.CancelCauseFunc) *
 	now := time.Now()
 	r := &once{
 		options: o, began: now, stdout: stdout, display: newDisplay(stderr, now, os.Getenv), end: end,
-		swept: make(chan struct{}), how: map[string]string{}, waiting: map[string]string{}, resolves: map[string]bool{},
+		swept: make(chan struct{}), hurry: make(chan struct{}), how: map[string]string{}, waiting: map[string]string{}, resolves: map[string]bool{},
 	}
 	if o.report == standardOutput || o.sql == standardOutput {
 		r.stdout = stderr
@@ -69,7 +71,7 @@ func (r *once) begin(s *setup, stdout io.Writer) error {
 	if len(s.unreachable) == len(s.config.Pairs()) {
 		return &unknownError{"no pair can be compared:\n  " + strings.Join(s.unreachable, "\n  ")}
 	}
-	l, err := openLines(r.options, r.began, ipc.Build, stdout)
+	l, err := openLines(r.options, r.began, ipc.Build, stdout, reading{s.stateDir, r.hurry, r.unreadable})
 	if err != nil {
 		return &setupError{err}
 	}
@@ -93,8 +95,8 @@ func (r *once) ready() {
 
 // take takes the messages that are for this run, and reports whether the message is
 // done with. A line of the report is written before the message after it is looked at:
-// a chunk is not done before its lines are with the kernel, and once they cannot be
-// written, no chunk is done any more.
+// a chunk is not done before its lines are with the kernel or wait for their reader, and
+// once they cannot be written, no chunk is done any more.
 func (r *once) take(env ipc.Envelope) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -162,11 +164,14 @@ func (r *once) progress() []pairRun {
 	return slices.Clone(r.pairs)
 }
 
-// giveUp lets nobody wait for whoever reads the report: the run is to end.
-func (r *once) giveUp() {
-	if l := r.lines; l != nil { // set before the pool ran
-		l.giveUp()
-	}
+// giveUp lets nobody wait for whoever reads the report: the run is to end. A run whose sweep
+// is over waits for him otherwise, also when the pool has ended.
+func (r *once) giveUp() { r.hurried.Do(func() { close(r.hurry) }) }
+
+// unreadable ends the run, whose lines do not get to their reader.
+func (r *once) unreadable(err error) {
+	r.end(err)
+	r.giveUp()
 }
 
 // sweeps are the pairs in the words of a status.

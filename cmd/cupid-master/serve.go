@@ -57,8 +57,10 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
+	over := make(chan struct{})
 	var handling sync.WaitGroup
 	defer handling.Wait()
+	defer close(over)
 	defer cancel(nil)
 	m := &master{options: o, since: time.Now(), reports: map[int]json.RawMessage{}, readied: map[int]bool{}}
 	m.reloads.wanted = make(chan struct{}, 1)
@@ -67,7 +69,7 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	started := make(chan struct{})
 	handling.Go(func() { process.ReapOrphans(ctx) })
-	handling.Go(func() { m.handleSignals(ctx, signals, cancel, started) })
+	handling.Go(func() { m.handleSignals(over, signals, cancel, started) })
 	err := m.start(ctx, stdout, stderr, started)
 	if m.once != nil {
 		return m.onceOutcome(ctx, err)
@@ -169,7 +171,6 @@ func (m *master) runAll(ctx context.Context, socket *control, publish func(conte
 	wg.Go(func() { _ = m.router.Run(beside) })
 	if m.once != nil {
 		wg.Go(func() { m.followOnce(beside) })
-		defer context.AfterFunc(ctx, m.once.giveUp)()
 	}
 	err := m.pool.Run(ctx)
 	notifySystemd("STOPPING=1")
@@ -390,8 +391,16 @@ func (m *master) answer(ctx context.Context, request ipc.Envelope) (any, error) 
 	case ipc.TypeForget:
 		return m.forget(ctx, request)
 	case ipc.TypeStop:
-		m.pool.Stop()
+		m.stop()
 		return nil, nil //nolint:nilnil // there is nothing to answer but that it was heard
 	}
 	return nil, fmt.Errorf("there is no request %q", request.Type)
+}
+
+// stop ends the pool on somebody's word.
+func (m *master) stop() {
+	if m.once != nil {
+		m.once.giveUp()
+	}
+	m.pool.Stop()
 }

@@ -21,17 +21,20 @@ func takeSignals() <-chan os.Signal {
 
 var errStopSignal = errors.New("stopped by a signal")
 
-// handleSignals acts on signals until ctx is done. A reload that is asked for
+// handleSignals acts on signals until over is closed. A reload that is asked for
 // before everything has started is done after that.
-func (m *master) handleSignals(ctx context.Context, signals <-chan os.Signal, stop context.CancelCauseFunc, started <-chan struct{}) {
+func (m *master) handleSignals(over <-chan struct{}, signals <-chan os.Signal, stop context.CancelCauseFunc, started <-chan struct{}) {
 	for {
 		select {
-		case <-ctx.Done():
+		case <-over:
 			return
 		case s := <-signals:
 			switch s {
 			case syscall.SIGTERM, syscall.SIGINT:
 				stop(errStopSignal)
+				if m.once != nil { // its sweep may be over, and only its reader be waited for
+					m.once.giveUp()
+				}
 			case syscall.SIGWINCH:
 				select {
 				case <-started:

@@ -5,73 +5,115 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"sync"
 	"time"
 )
 
 const (
 	// standardOutput as a file name means standard output.
 	standardOutput = "-"
-	// sinkLines is how many lines may wait for a reader of a pipe.
-	sinkLines = 1024
 	// sinkPatience is how long a reader of a pipe may take when the run is to end:
 	// within the 1.5 s of a stop.
-	sinkPatience = 300 * time.Millisecond
+	sinkPatience = 200 * time.Millisecond
+	// sinkQuiet is how long a reader is waited for before a person is told.
+	sinkQuiet = time.Second
 	// tailBytes is how much of a file is read to find its last line.
 	tailBytes = 8 << 20
 )
 
 // sink is a file that lines are added to. A line for a regular file is with the
-// kernel when write returns, so a kill of the process does not take it away; one for a
-// pipe waits for the reader beside the master's work, which must not stand still for
-// it.
+// kernel when write returns, so a kill of the process does not take it away. One for a
+// pipe or a terminal waits beside the master's work, which never waits for a reader.
 type sink struct {
 	name  string
-	out   io.Writer
-	file  *os.File    // nil: not ours to close
-	lines chan []byte // nil: lines are written at once
-	ended chan struct{}
-	stop  chan struct{} // closed when the run is to end
-
-	mu  sync.Mutex // guards err
-	err error      // the first
+	out   io.Writer // of a regular file
+	file  *os.File  // nil: not ours to close
+	relay *relay    // nil: lines are written at once
+	err   error     // the first of out
 }
 
-var errSlowReader = errors.New("its reader does not read")
+// reading is what sinks have to know of whoever reads them.
+type reading struct {
+	dir    string          // where what is unread may be kept
+	hurry  <-chan struct{} // closed when the run is to end: no reader is waited for any more
+	broken func(error)     // hears when a reader is gone
+}
 
-// openSink makes the file, readable by its owner alone. With resume what is there is
-// kept, but for a torn last line and a summary.
-func openSink(name string, stdout io.Writer, resume bool) (*sink, error) {
-	s := &sink{name: name, out: stdout}
-	if name != standardOutput {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-		if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrInvalid) { // a pipe that is only for writing
-			f, err = os.OpenFile(name, os.O_WRONLY, 0)
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.out, s.file = f, f
-	}
-	if f, ok := s.out.(*os.File); ok {
-		info, err := f.Stat()
-		if err != nil {
-			return nil, errors.Join(err, s.close())
-		}
-		if info.Mode().IsRegular() {
-			if s.file == nil {
-				return s, nil // what is there is not ours
+// target is where lines are to go, opened and not changed yet.
+type target struct {
+	flag, name string // as on the command line
+	out        io.Writer
+	file       *os.File    // nil: not ours to close
+	info       fs.FileInfo // nil: out is no file
+}
+
+// openTarget opens what a name stands for, or makes a file that is readable by its owner
+// alone. A named pipe is left to its sink: only a reader can open it.
+func openTarget(flag, name string, stdout io.Writer) (*target, error) {
+	t := &target{flag: flag, name: name, out: stdout}
+	if name == standardOutput {
+		t.name = "standard output"
+		if f, ok := stdout.(*os.File); ok {
+			var err error
+			if t.info, err = f.Stat(); err != nil {
+				return nil, fmt.Errorf("%s: %w", flag, err)
 			}
-			if err := keep(f, info.Size(), resume); err != nil {
-				return nil, errors.Join(err, s.close())
-			}
-			return s, nil
+		}
+		return t, nil
+	}
+	info, err := os.Stat(name)
+	if err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
+		t.out, t.info = nil, info
+		return t, nil
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrPermission) { // only for writing
+		f, err = os.OpenFile(name, os.O_WRONLY, 0)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	t.out, t.file = f, f
+	if t.info, err = f.Stat(); err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, errors.Join(err, t.close()))
+	}
+	return t, nil
+}
+
+func (t *target) regular() bool { return t.info != nil && t.info.Mode().IsRegular() }
+
+func (t *target) close() error {
+	if t.file == nil {
+		return nil
+	}
+	return t.file.Close()
+}
+
+// sink begins to write. With resume what a file has is kept, but for a torn last line and a
+// summary.
+func (t *target) sink(resume bool, by reading) (*sink, error) {
+	s := &sink{name: t.name, out: t.out, file: t.file}
+	switch {
+	case t.out == nil:
+		s.pass(by, func() (io.Writer, error) {
+			f, err := openFIFO(t.name, by.hurry)
+			s.file = f
+			return f, err
+		})
+	case !t.regular():
+		s.pass(by, func() (io.Writer, error) { return t.out, nil })
+	case t.file != nil: // else what is there is not ours
+		if err := keep(t.file, t.info.Size(), resume); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.flag, err)
 		}
 	}
-	s.lines, s.ended, s.stop = make(chan []byte, sinkLines), make(chan struct{}), make(chan struct{})
-	go s.pass()
 	return s, nil
+}
+
+// pass has what is written passed on to a reader.
+func (s *sink) pass(by reading, open func() (io.Writer, error)) {
+	s.relay = newRelay(by.dir, open, func(err error) { by.broken(&lostError{s.name, err}) })
 }
 
 // keep cuts a file to what is to be kept of it, and goes to its end.
@@ -99,83 +141,68 @@ func keep(f *os.File, size int64, resume bool) error {
 	return err
 }
 
-// write adds lines. The first error stays, and every later write returns it.
+// write adds lines. The first error stays, and every later write and close return it.
 func (s *sink) write(b []byte) error {
-	if err := s.failed(); err != nil {
-		return err
-	}
-	if s.lines == nil {
-		_, err := s.out.Write(b)
-		return s.fail(err)
-	}
-	b = bytes.Clone(b)
-	select {
-	case s.lines <- b:
-		return nil
-	case <-s.stop:
-	}
-	t := time.NewTimer(sinkPatience)
-	defer t.Stop()
-	select {
-	case s.lines <- b:
-		return nil
-	case <-t.C:
-		return s.fail(errSlowReader)
-	}
-}
-
-// pass writes what waits.
-func (s *sink) pass() {
-	defer close(s.ended)
-	for b := range s.lines {
-		if s.failed() == nil {
+	if s.relay == nil {
+		if s.err == nil {
 			_, err := s.out.Write(b)
-			_ = s.fail(err)
+			s.fail(err)
 		}
+		return s.err
 	}
+	err := s.relay.failed()
+	if err == nil {
+		_, err = s.relay.Write(b)
+	}
+	if err != nil {
+		return &lostError{s.name, err}
+	}
+	return nil
 }
 
-func (s *sink) failed() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
-}
-
-func (s *sink) fail(err error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *sink) fail(err error) {
 	if s.err == nil && err != nil {
 		s.err = fmt.Errorf("write %s: %w", s.name, err)
-	}
-	return s.err
-}
-
-// giveUp bounds every further wait for the reader of a pipe.
-func (s *sink) giveUp() {
-	if s.stop != nil {
-		close(s.stop)
 	}
 }
 
 // close writes what waits, syncs a file and closes it. It is called after the last
-// write. What a reader has not taken within sinkPatience is lost, and said so.
-func (s *sink) close() error {
-	if s.lines != nil {
-		close(s.lines)
-		t := time.NewTimer(sinkPatience)
-		defer t.Stop()
+// write. It waits for a reader until hurry is closed, and for sinkPatience after that; waits
+// hears when that takes a while.
+func (s *sink) close(hurry <-chan struct{}, waits func(name string)) error {
+	if s.relay != nil {
+		if err := s.awaitReader(hurry, waits); err != nil {
+			return &lostError{s.name, err}
+		}
+		return nil
+	}
+	if s.file != nil {
+		if s.err == nil {
+			s.fail(s.file.Sync())
+		}
+		s.fail(s.file.Close())
+	}
+	return s.err
+}
+
+func (s *sink) awaitReader(hurry <-chan struct{}, waits func(name string)) error {
+	s.relay.end()
+	quiet := time.NewTimer(sinkQuiet)
+	defer quiet.Stop()
+	for over := false; !over; {
 		select {
-		case <-s.ended:
-		case <-t.C:
-			return s.fail(errSlowReader)
+		case <-s.relay.over:
+			over = true
+		case <-hurry:
+			if over = s.relay.wait(sinkPatience); !over {
+				return errSlowReader
+			}
+		case <-quiet.C:
+			waits(s.name)
 		}
 	}
-	if s.file == nil {
-		return s.failed()
+	if s.file != nil {
+		_ = s.file.Close() // of a pipe, that has everything
 	}
-	if s.lines == nil && s.failed() == nil {
-		_ = s.fail(s.file.Sync())
-	}
-	_ = s.fail(s.file.Close())
-	return s.failed()
+	return errors.Join(s.relay.err, s.relay.close())
 }

@@ -134,11 +134,14 @@ func (r *once) finish(cause, err error) error {
 	now := time.Now()
 	stopped = cmp.Or(r.broken, stopped, err)
 	result := outcome(r.pairs, stopped)
-	if err := r.lines.finish(r.summary(result, now)); err != nil && r.broken == nil {
+	err = r.lines.finish(r.summary(result, now), func(name string) {
+		r.say("", "waiting for the reader of "+name)
+	})
+	if err != nil && r.broken == nil {
 		result = &unknownError{err.Error()}
 	}
 	r.table(r.stdout, now)
-	if !r.over {
+	if _, lost := errors.AsType[*lostError](cmp.Or(r.broken, err)); !r.over && !lost {
 		_, _ = fmt.Fprintln(r.stdout, "not everything was compared; -resume goes on where this run stopped")
 	}
 	return result

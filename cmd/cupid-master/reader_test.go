@@ -1,0 +1,167 @@
+package main_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// newMissingRig is a rig whose destination is empty: each row is a line of a report.
+func newMissingRig(t *testing.T, rows int) *rig {
+	t.Helper()
+	r := newOnceRig(t, rows)
+	r.des.Exec(t, "DELETE FROM user")
+	return r
+}
+
+// toPipe makes the master write its standard output, or its standard error too, to a pipe.
+func (r *rig) toPipe(both bool) (reader, writer *os.File) {
+	r.t.Helper()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _, _ = reader.Close(), writer.Close() })
+	r.prepare = func(cmd *exec.Cmd) {
+		if cmd.Stdout = writer; both {
+			cmd.Stderr = writer
+		}
+	}
+	return reader, writer
+}
+
+// mkfifo makes a named pipe.
+func (r *rig) mkfifo(name string) string {
+	r.t.Helper()
+	if err := unix.Mkfifo(r.file(name), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	return r.file(name)
+}
+
+// wantKeysOnce demands a report with a line for each of so many rows, and a summary.
+func wantKeysOnce(t *testing.T, report io.Reader, rows int) {
+	t.Helper()
+	keys, summaries, lines := map[string]bool{}, 0, bufio.NewScanner(report)
+	for lines.Scan() {
+		var l struct {
+			Key     string
+			Summary *reportSummary
+		}
+		switch err := json.Unmarshal(lines.Bytes(), &l); {
+		case err != nil:
+			t.Fatalf("line %q: %v", lines.Text(), err)
+		case l.Summary != nil:
+			summaries++
+		case keys[l.Key]:
+			t.Fatalf("row %s was reported twice", l.Key)
+		default:
+			keys[l.Key] = true
+		}
+	}
+	if err := lines.Err(); err != nil || len(keys) != rows || summaries != 1 {
+		t.Errorf("%d rows and %d summaries, %v, want %d and one", len(keys), summaries, err, rows)
+	}
+}
+
+// A reader that stands still for longer than a worker waits for the master stops nobody.
+func TestOnceReportToASlowReader(t *testing.T) {
+	t.Parallel()
+	const rows = 28_000
+	r := newMissingRig(t, rows)
+	reader, writer := r.toPipe(false)
+	m := r.launch("-once", "-dry-run", "-report", "-")
+	_ = writer.Close() // the master has it
+	<-time.After(8 * time.Second)
+	wantKeysOnce(t, reader, rows)
+	if code := m.wait(); code != 1 {
+		t.Errorf("exit code %d, want 1\n%s", code, m.output)
+	}
+	if logs := r.logs(); strings.Contains(logs, "worker has to go") || strings.Contains(logs, "without reading") {
+		t.Error("a worker had to go")
+	}
+}
+
+// A reader that goes away ends the run at once.
+func TestOnceReportToAReaderThatGoes(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"standard output", "named pipe"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			r := newMissingRig(t, 20_000)
+			r.with("sweepRowPerSecond", 2000) // the sweep takes ten seconds
+			var reader io.ReadCloser
+			var m *run
+			if kind == "named pipe" {
+				path := r.mkfifo("report")
+				m = r.launch("-once", "-dry-run", "-report", path)
+				f, err := os.Open(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				reader = f
+			} else {
+				f, writer := r.toPipe(false)
+				m = r.launch("-once", "-dry-run", "-report", "-")
+				_ = writer.Close()
+				reader = f
+			}
+			if _, err := bufio.NewReader(reader).ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			_ = reader.Close()
+			code, out := m.wait(), m.output.String()
+			if code != 2 || !strings.Contains(out, "nobody reads it any more") || !strings.Contains(out, "without -resume") {
+				t.Errorf("exit code %d, want 2 and why\n%s", code, out)
+			}
+			if strings.Contains(out, "-resume goes on") || !strings.Contains(out, "unfinished") {
+				t.Errorf("it should end at once, and not be gone on with\n%s", out)
+			}
+		})
+	}
+}
+
+// A run whose sweep is over waits for the reader of its report, be it one that comes late,
+// until it is stopped.
+func TestOnceWaitsForTheReader(t *testing.T) {
+	t.Parallel()
+	const rows = 3000
+	for _, ending := range []string{"read", "TERM"} {
+		t.Run(ending, func(t *testing.T) {
+			t.Parallel()
+			r := newMissingRig(t, rows)
+			path := r.mkfifo("report")
+			m := r.launch("-once", "-dry-run", "-report", path)
+			r.eventually("the sweep is over", func() bool { return strings.Contains(r.logs(), "cupid ends") })
+			r.eventually("it says what it waits for", func() bool { return strings.Contains(m.output.String(), "waiting for the reader") })
+			if m.ended() {
+				t.Fatalf("it has not waited\n%s", m.output)
+			}
+			if ending == "TERM" {
+				begin := time.Now()
+				_ = m.cmd.Process.Signal(syscall.SIGTERM)
+				if code := m.wait(); code != 2 || time.Since(begin) > 10*time.Second || !strings.Contains(m.output.String(), "without -resume") {
+					t.Errorf("exit code %d after %s, want 2 at once\n%s", code, time.Since(begin), m.output)
+				}
+				return
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantKeysOnce(t, f, rows)
+			_ = f.Close()
+			if code := m.wait(); code != 1 {
+				t.Errorf("exit code %d, want 1\n%s", code, m.output)
+			}
+		})
+	}
+}
