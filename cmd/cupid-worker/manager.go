@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -90,22 +87,8 @@ func managed(p config.Pair, src manager.Source) manager.Pair {
 		Insert: s.Insert, InsertInterval: s.InsertInterval(), InsertLate: s.InsertLate(),
 		Update: s.Update, UpdateInterval: s.UpdateInterval(), UpdateScan: s.UpdateScan(),
 		Sweep: s.Sweep, SweepInterval: s.SweepInterval(), SweepRowPerSecond: s.SweepRowPerSecond,
-		SweepThreadsRunning: s.SweepThreadsRunning, SweepLag: s.SweepLag(), Compares: compares(p),
+		SweepThreadsRunning: s.SweepThreadsRunning, SweepLag: s.SweepLag(),
 	}
-}
-
-// compares names what the rows of a pair are compared by, as the configuration has it.
-func compares(p config.Pair) string {
-	s, d := p.Source, p.Destination
-	text, err := json.Marshal([]any{
-		s.DSN.Addr, s.DSN.Database, s.Table, s.ByColumn, s.IDColumn, s.Where, s.TimeZone, s.Delete,
-		d.DSN.Addr, d.DSN.Database, d.Table, d.ByColumn, d.Columns, d.Tolerance, d.TimeZone,
-	})
-	if err != nil {
-		panic("the configuration of a pair has no JSON: " + err.Error())
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:12])
 }
 
 // tellProgress tells the master how far a run with -once is.

@@ -21,7 +21,9 @@ const saveEvery = 250 * time.Millisecond
 type Pair struct {
 	Name   string
 	Source Source
-	// Fingerprint is that of the pair's configuration.
+	// Fingerprint stands for everything in the configuration that decides which rows differ.
+	// Where it is another one, a pass begins anew, a run with Once takes over nothing of a run
+	// before, and task workers that have another compare nothing.
 	Fingerprint string
 	// Insert and Update choose the scans; their intervals are from the begin of
 	// one pass to the begin of the next.
@@ -44,9 +46,6 @@ type Pair struct {
 	// 0 is none.
 	SweepThreadsRunning int
 	SweepLag            time.Duration
-	// Compares names what the pair's rows are compared by: tables, columns, condition. A pass
-	// is not gone on with under another name, nor counted: what it has found equal may not be.
-	Compares string
 }
 
 // Config is what a manager is made of.
@@ -73,8 +72,8 @@ type Config struct {
 	// pauses are made, though the limits hold. A pair whose sides fail for a minute,
 	// or with a Definite error, is given up. After the last pair Run waits for its end.
 	Once bool
-	// Resume goes on with the passes that an earlier run left unfinished. When that
-	// was a run with Once, what it has completed counts, too.
+	// Resume goes on with the last run with Once, if that is not complete. What it has
+	// completed counts.
 	Resume bool
 	// Run names this run with Once, unlike any other. A manager of the same run goes
 	// on where the last one was, and counts what is complete. Without a name,

@@ -428,6 +428,110 @@ func TestOnceResumeGoesOnWithTheRunThatWasStopped(t *testing.T) {
 	})
 }
 
+// A pair that the run before could not even begin is as unfinished as one that it began.
+func TestOnceResumeGoesOnWithARunThatCouldNotBeginAPair(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		a, b := newSource(), newSource()
+		a.add(7)
+		b.add(5)
+		w.sweeps("a", a)
+		w.sweeps("b", b)
+		b.fail = func(string) error { return &manager.Definite{Err: errAway} }
+		sources := map[string]*source{"a": a, "b": b}
+		w.once("first")
+		w.start()
+		w.finish(sources, time.Minute)
+		w.saved()
+		w.stop()
+		b.fail = nil
+		a.remove(7) // is seen only by who looks again
+		w.once("second")
+		w.config.Resume = true
+		w.start()
+		told := w.finish(sources, time.Minute)
+		if told[0].Rows != 7 || told[1].Rows != 5 || told[1].Error != "" {
+			t.Errorf("told %+v, want the 7 rows of the first run and 5 of this one", told)
+		}
+	})
+}
+
+// What a run has not told of is vouched for by no run that goes on: neither what a run
+// before it had passed, nor the continuous sweep.
+func TestOnceResumeGoesOnWithItsOwnRunAlone(t *testing.T) {
+	for _, before := range []string{"older", ""} {
+		t.Run(before, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				t := w.t
+				a, b := newSource(), newSource()
+				a.add(2*manager.StartRows + 1)
+				b.add(2*manager.StartRows + 1)
+				w.sweeps("a", a)
+				w.sweeps("b", b)
+				position := "5000"
+				state := manager.SweepState{
+					Pass: 4, Mode: manager.SweepByKey, Begun: time.Now(), Position: &position, Run: before, Found: manager.Found{Rows: 5000},
+				}
+				w.store.state.Sweep = map[string]manager.SweepState{"a": state, "b": state}
+				b.fail = func(string) error { return &manager.Definite{Err: errAway} }
+				sources := map[string]*source{"a": a, "b": b}
+				w.once("first")
+				w.start()
+				w.finish(sources, time.Minute)
+				w.saved()
+				w.stop()
+				b.fail = nil
+				w.once("second")
+				w.config.Resume = true
+				w.start()
+				w.finish(sources, time.Minute)
+				same(t, b.unlooked(chunk.Sweep), nil)
+			})
+		})
+	}
+}
+
+// A run that goes on takes over nothing of a pair that is compared in another way now.
+func TestOnceResumeBeginsAPairAnewThatIsComparedInAnotherWay(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		a, b, c := newSource(), newSource(), newSource()
+		for _, s := range []*source{a, b, c} {
+			s.add(2*manager.StartRows + 1)
+		}
+		sources := map[string]*source{"a": a, "b": b, "c": c}
+		for name, s := range sources {
+			w.sweeps(name, s).Fingerprint = "new"
+		}
+		position, now := "5000", time.Now()
+		w.store.state.Sweep = map[string]manager.SweepState{
+			"a": {Pass: 4, Mode: manager.SweepByKey, Config: "old", Begun: now, Ended: now, Run: "first", Found: manager.Found{Rows: 77}},
+			"b": {Pass: 4, Mode: manager.SweepByKey, Config: "old", Begun: now, Position: &position, Run: "first", Found: manager.Found{Rows: 77}},
+			"c": {Pass: 4, Mode: manager.SweepByKey, Config: "new", Begun: now, Ended: now, Run: "first", Found: manager.Found{Rows: 10_001}},
+		}
+		w.once("second")
+		w.config.Resume = true
+		w.start()
+		w.take()
+		w.crash() // the next manager of the run knows it, too
+		w.start()
+		told := w.finish(sources, time.Minute)
+		for _, p := range told {
+			if p.Rows != 10_001 || p.Restarted == (p.Pair == "c") {
+				t.Errorf("told %+v, want all rows, and that a and b were restarted", p)
+			}
+		}
+		same(t, a.unlooked(chunk.Sweep), nil)
+		same(t, b.unlooked(chunk.Sweep), nil)
+		if got := len(c.unlooked(chunk.Sweep)); got != 10_001 {
+			t.Errorf("%d rows of c were not looked at, want all, as they were complete", got)
+		}
+		if got := w.saved().Sweep["a"]; got.Config != "new" {
+			t.Errorf("state %+v, want that of the new configuration", got)
+		}
+	})
+}
+
 func TestOnceResumeOfACompleteRunBeginsAgain(t *testing.T) {
 	inBubble(t, func(w *world) {
 		t := w.t

@@ -34,6 +34,9 @@ type SweepProgress struct {
 	Waiting string `json:"waiting,omitempty"`
 	// How says in words how the pair is compared, and what is not seen that way.
 	How string `json:"how,omitempty"`
+	// Restarted says that the pass was begun anew within a run that goes on, since the pair is
+	// compared in another way now: what was found before may be in the files of the run.
+	Restarted bool `json:"restarted,omitempty"`
 	// Done says that no more comes. With an Error the pair is not, or not wholly,
 	// compared.
 	Done bool `json:"done"`

@@ -48,6 +48,11 @@ type SweepState struct {
 	Pass uint32 `json:"pass"`
 	// Mode is what Position is made of: SweepByKey, SweepByRow or SweepByBucket.
 	Mode string `json:"mode"`
+	// Config is the fingerprint of the configuration that the pass began with: see Pair.
+	Config string `json:"config,omitempty"`
+	// Restarted says that a pass of the same run with -once was given up for this one. What
+	// that had found may be in the files of the run, beside what this one finds.
+	Restarted bool `json:"restarted,omitempty"`
 	// Stage is how far a sweep by buckets is; each goes over both tables.
 	Stage chunk.Stage `json:"stage,omitempty"`
 	// Begun is when the pass began, by this machine's clock, and Ended when it was
@@ -67,8 +72,6 @@ type SweepState struct {
 	Found Found `json:"found"`
 	// Unread counts the source rows that no chunk of the pass has; nil before they are counted.
 	Unread *Unknown `json:"unread,omitempty"`
-	// Compares names what the pass compares: see Pair.
-	Compares string `json:"compares,omitempty"`
 	// ChunkRow is how many rows a chunk had last.
 	ChunkRow int `json:"chunkRow,omitempty"`
 	// Run names the run with -once that the pass is of; empty for one of the

@@ -31,8 +31,6 @@ const sweepAsk = time.Second
 type sweepScan struct {
 	lane    *lane
 	run     string // names the run with -once
-	goOn    bool   // an unfinished pass of another run is gone on with
-	other   bool   // the state is of a pass that has compared something else
 	state   SweepState
 	plan    SweepPlan
 	over    bool      // nothing more is done: -once
@@ -49,12 +47,13 @@ type sweepScan struct {
 }
 
 // newSweepScan goes on where the state is. gone names an earlier run with -once that
-// is gone on with.
+// is gone on with. What it has done of a pair that is compared in another way now says
+// nothing of this one. A pass of no run that is gone on with is of none from here on: what
+// it found is in no file of this run, so no later one may vouch for it.
 func newSweepScan(l *lane, c Config, p Pair, gone string) *sweepScan {
-	s := &sweepScan{lane: l, run: c.Run, goOn: !c.Once || c.Resume, state: l.ledger.sweep(p.Name)}
+	s := &sweepScan{lane: l, run: c.Run, state: l.ledger.sweep(p.Name)}
 	s.pace = pace{pair: p, once: c.Once, rows: s.state.ChunkRow, least: minRows, most: maxBucketRows}
 	s.keeper = c.Sums
-	s.other = s.state.Pass > 0 && s.state.Compares != p.Compares
 	if s.rows == 0 {
 		s.rows = startRows
 	}
@@ -63,23 +62,37 @@ func newSweepScan(l *lane, c Config, p Pair, gone string) *sweepScan {
 		s.show()
 		return s
 	}
-	if s.state.Run != "" && !s.other && (s.state.Run == s.run || s.state.Run == gone) {
+	switch ours := s.state.Run != "" && (s.state.Run == s.run || s.state.Run == gone); {
+	case ours && s.state.Config == p.Fingerprint:
 		s.state.Run = s.run
 		s.over = s.complete()
 		s.keep()
 		s.show()
-	} else {
-		s.shown = SweepProgress{Pair: p.Name} // what the state says is of another run
+		return s
+	case ours:
+		s.state = SweepState{Pass: s.state.Pass, ChunkRow: s.state.ChunkRow, Run: s.run, Last: s.state.Last}
+		s.keep()
+		l.log.Warn().Msg("the pair is compared in another way now; the pass begins again")
+	case s.state.Run != "":
+		s.state.Run = ""
+		s.keep()
 	}
+	s.shown = SweepProgress{Pair: p.Name}
 	return s
 }
 
-// unfinishedRun is the run with -once that left a pass of these pairs unfinished;
-// empty for none.
+// unfinishedRun is the last run with -once of these pairs, unless it is complete: each
+// of them, also one that it could not even begin; empty for none.
 func unfinishedRun(l *ledger, pairs []Pair) string {
+	var last SweepState
 	for _, p := range pairs {
-		if s := l.sweep(p.Name); s.Run != "" && s.Ended.IsZero() {
-			return s.Run
+		if s := l.sweep(p.Name); s.Run != "" && (last.Run == "" || s.Begun.After(last.Begun)) {
+			last = s
+		}
+	}
+	for _, p := range pairs {
+		if s := l.sweep(p.Name); s.Run != last.Run || s.Ended.IsZero() {
+			return last.Run
 		}
 	}
 	return ""
@@ -131,15 +144,11 @@ func (s *sweepScan) begin(ctx context.Context) ([]*look, error) {
 		return nil, err
 	}
 	s.plan = plan
-	if s.other && !s.complete() {
-		s.lane.log.Warn().Msg("what is compared of the pair was changed in the configuration; the pass begins again")
-	}
-	if s.other || !s.goesOn() {
+	if !s.goesOn() {
 		s.state = SweepState{
-			Pass: s.state.Pass + 1, Mode: plan.Mode, Begun: time.Now().UTC(), Urgent: s.anew(), ChunkRow: s.rows, Last: s.state.Last,
-			Compares: s.pair.Compares,
+			Pass: s.state.Pass + 1, Mode: plan.Mode, Config: s.pair.Fingerprint, Restarted: s.once && s.state.Run == s.run,
+			Begun: time.Now().UTC(), Urgent: s.anew(), ChunkRow: s.rows, Last: s.state.Last,
 		}
-		s.other = false
 	}
 	if s.state.Run = ""; s.once {
 		s.state.Run = s.run
@@ -182,13 +191,18 @@ func (s *sweepScan) findTop(ctx context.Context, estimated int64) error {
 // goesOn reports whether the pass of the state is gone on with.
 func (s *sweepScan) goesOn() bool {
 	switch {
-	case s.state.Pass == 0 || s.complete() || s.anew() && !s.state.Urgent:
+	case s.state.Begun.IsZero() || s.complete() || s.anew() && !s.state.Urgent:
+		return false
+	case s.once && s.state.Run != s.run:
+		return false
+	case s.state.Config != s.pair.Fingerprint:
+		s.lane.log.Warn().Msg("what is compared of the pair was changed in the configuration; the pass begins again")
 		return false
 	case !s.plan.allows(s.state.Mode):
 		s.lane.log.Warn().Str("was", s.state.Mode).Str("is", s.plan.Mode).Msg("the pair is swept in another way now; the pass begins again")
 		return false
 	}
-	return s.goOn || s.state.Run == s.run
+	return true
 }
 
 // allows reports whether a pass of a mode can go on.
@@ -399,7 +413,7 @@ func (s *sweepScan) show() {
 	}
 	p := SweepProgress{
 		Pair: s.lane.pair, Rows: f.Rows, EstimatedRows: s.expected, Chunks: f.Chunks, Missing: f.Missing, Different: f.Different,
-		Orphans: f.Orphans, Waiting: s.waiting, How: s.plan.How, Done: s.complete(),
+		Orphans: f.Orphans, Waiting: s.waiting, How: s.plan.How, Done: s.complete(), Restarted: s.state.Restarted,
 		Resolving: s.count, Again: f.Again, Unknown: f.Unknown, OrphansUnseen: s.state.Mode == SweepByRow,
 	}
 	if p.Done {

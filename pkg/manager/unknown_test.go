@@ -147,10 +147,10 @@ func TestResumeAfterAChangedConfigurationBeginsAgain(t *testing.T) {
 				s, other := newSource(), newSource()
 				s.add(3 * manager.StartRows)
 				other.add(1)
-				w.sweeps("orders", s).Compares = "new"
+				w.sweeps("orders", s).Fingerprint = "new"
 				w.sweeps("other", other)
 				state := manager.SweepState{
-					Pass: 4, Mode: manager.SweepByKey, Begun: now(), Position: &position, Run: "first", Compares: c.compares,
+					Pass: 4, Mode: manager.SweepByKey, Begun: now(), Position: &position, Run: "first", Config: c.compares,
 					Found: manager.Found{Rows: 5000, Chunks: 1},
 				}
 				want := int64(3 * manager.StartRows)
@@ -180,7 +180,7 @@ func TestResumeAfterAChangedConfigurationBeginsAgain(t *testing.T) {
 				if looked != wantLooked {
 					t.Errorf("%d rows were looked at, want %d", looked, wantLooked)
 				}
-				if got := w.saved().Sweep["orders"]; got.Compares != "new" {
+				if got := w.saved().Sweep["orders"]; got.Config != "new" {
 					t.Errorf("state %+v", got)
 				}
 			})
@@ -193,10 +193,10 @@ func TestSweepAfterAChangedConfigurationBeginsAgain(t *testing.T) {
 		t := w.t
 		s := newSource()
 		s.add(3 * manager.StartRows)
-		w.sweeps("orders", s).Compares = "new"
+		w.sweeps("orders", s).Fingerprint = "new"
 		position := "5000"
 		w.store.state.Sweep = map[string]manager.SweepState{
-			"orders": {Pass: 4, Mode: manager.SweepByKey, Begun: time.Now(), Position: &position, Compares: "old"},
+			"orders": {Pass: 4, Mode: manager.SweepByKey, Begun: time.Now(), Position: &position, Config: "old"},
 		}
 		w.start()
 		if c := w.take(); c.After != nil || c.Salt != 5 {
