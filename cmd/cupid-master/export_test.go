@@ -40,10 +40,32 @@ func Hear(pairs []Pair, now time.Time, news manager.SweepProgress) []Pair {
 }
 
 // NewTerminal is a display on a terminal.
-func NewTerminal(out io.Writer) *Display { return &display{out: out, terminal: true} }
+func NewTerminal(out io.Writer) *Display { return &display{offer: always(out), terminal: true} }
 
 // NewPlain is a display elsewhere.
-func NewPlain(out io.Writer, began time.Time) *Display { return &display{out: out, told: began} }
+func NewPlain(out io.Writer, began time.Time) *Display {
+	return &display{offer: always(out), told: began}
+}
+
+// always drops nothing.
+func always(out io.Writer) func(string) bool {
+	return func(text string) bool {
+		_, err := io.WriteString(out, text)
+		return err == nil
+	}
+}
+
+// Outlet is an outlet.
+type Outlet = outlet
+
+// NewOutlet makes an outlet.
+var NewOutlet = newOutlet
+
+// Offer shows what may be dropped.
+func (o *outlet) Offer(text string) bool { return o.offer(text) }
+
+// Close shows the rest.
+func (o *outlet) Close() { o.close() }
 
 // Show draws.
 func (d *Display) Show(pairs []Pair, now time.Time) { d.show(pairs, now) }

@@ -38,9 +38,11 @@ func main() {
 
 // run does what the command line says and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	tell := newOutlet(stderr)
+	defer tell.close()
 	o, err := parse(args)
 	if err != nil {
-		return report(stderr, err)
+		return report(tell, err)
 	}
 	switch {
 	case o.help:
@@ -56,10 +58,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case o.check:
 		err = check(ctx, o, stdout)
 	default:
-		err = serve(ctx, o, stdout, stderr)
+		err = serve(ctx, o, stdout, tell)
 		failpoint.Reach("ended")
 	}
-	return report(stderr, err)
+	return report(tell, err)
 }
 
 // report tells the person what was wrong and turns it into an exit code.

@@ -54,7 +54,7 @@ type once struct {
 
 // newOnce makes the run. What a person should see goes to stderr, and the summary
 // to stdout unless a file of lines is there.
-func newOnce(o options, stdout, stderr io.Writer, end context.CancelCauseFunc) *once {
+func newOnce(o options, stdout io.Writer, stderr *outlet, end context.CancelCauseFunc) *once {
 	now := time.Now()
 	r := &once{
 		options: o, began: now, stdout: stdout, display: newDisplay(stderr, now, os.Getenv), end: end,

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -148,18 +147,18 @@ func shown(pairs []pairRun) []pairRun {
 	return pairs
 }
 
-// display shows progress to a person.
+// display shows progress to a person. What is dropped counts as not drawn.
 type display struct {
-	out      io.Writer
+	offer    func(text string) bool // reports whether it was not dropped
 	terminal bool
 	color    bool
 	drawn    int       // lines that the next drawing replaces
 	told     time.Time // when the last plain lines were written
 }
 
-func newDisplay(out io.Writer, now time.Time, getenv func(string) string) *display {
-	d := &display{out: out, told: now}
-	if f, ok := out.(*os.File); ok {
+func newDisplay(out *outlet, now time.Time, getenv func(string) string) *display {
+	d := &display{offer: out.offer, told: now}
+	if f, ok := out.to.(*os.File); ok {
 		d.terminal = isTerminal(f) && getenv("TERM") != "dumb"
 		d.color = d.terminal && getenv("NO_COLOR") == ""
 	}
@@ -184,7 +183,7 @@ func (d *display) show(pairs []pairRun, now time.Time) {
 		}
 		d.told = now
 		for _, p := range shown(pairs) {
-			_, _ = io.WriteString(d.out, plainLine(p, now)+"\n")
+			d.offer(plainLine(p, now) + "\n")
 		}
 		return
 	}
@@ -196,18 +195,21 @@ func (d *display) show(pairs []pairRun, now time.Time) {
 	for _, p := range lines {
 		b.WriteString("\r\x1b[2K" + barLine(p, now, d.color) + "\n")
 	}
-	d.drawn = len(lines)
-	_, _ = io.WriteString(d.out, b.String())
+	if d.offer(b.String()) {
+		d.drawn = len(lines)
+	}
 }
 
 // say writes a line of its own. On a terminal it takes the place of the bars, which
 // are drawn again below it.
 func (d *display) say(format string, args ...any) {
+	text := fmt.Sprintf(format+"\n", args...)
 	if d.drawn > 0 {
-		_, _ = fmt.Fprintf(d.out, "\x1b[%dA\x1b[J", d.drawn)
+		text = fmt.Sprintf("\x1b[%dA\x1b[J", d.drawn) + text
+	}
+	if d.offer(text) {
 		d.drawn = 0
 	}
-	_, _ = fmt.Fprintf(d.out, format+"\n", args...)
 }
 
 // plainLine is a pair's progress where lines are kept.

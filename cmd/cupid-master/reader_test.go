@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	master "github.com/masixun71/cupid/cmd/cupid-master"
 )
 
 // newMissingRig is a rig whose destination is empty: each row is a line of a report.
@@ -163,5 +165,86 @@ func TestOnceWaitsForTheReader(t *testing.T) {
 				t.Errorf("exit code %d, want 1\n%s", code, m.output)
 			}
 		})
+	}
+}
+
+// What nobody reads ends nonetheless: by a signal, and when it is done.
+func TestOnceThatIsShownToNobodyEnds(t *testing.T) {
+	t.Parallel()
+	for _, ending := range []string{"TERM", "done"} {
+		t.Run(ending, func(t *testing.T) {
+			t.Parallel()
+			r := newOnceRig(t, 60_000)
+			want := 0
+			if ending == "TERM" {
+				r.with("sweepRowPerSecond", 1000)
+				want = 2
+			}
+			_, writer := r.toPipe(true)
+			fill(t, writer)
+			m := r.launch("-once", "-dry-run")
+			if ending == "TERM" {
+				r.eventually("it sweeps", func() bool { n, err := r.swept(); return err == nil && n > 0 })
+				begin := time.Now()
+				_ = m.cmd.Process.Signal(syscall.SIGTERM)
+				defer func() {
+					if took := time.Since(begin); took > 10*time.Second { // the machine may be busy
+						t.Errorf("stop took %s", took)
+					}
+				}()
+			}
+			if code := m.wait(); code != want {
+				t.Errorf("exit code %d, want %d", code, want)
+			}
+		})
+	}
+}
+
+// fill writes to a pipe until it is full.
+func fill(t *testing.T, writer *os.File) (bytes int) {
+	t.Helper()
+	if err := writer.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		n, err := writer.Write(make([]byte, 4096))
+		if bytes += n; err == nil {
+			continue
+		}
+		if err := writer.SetWriteDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		return bytes
+	}
+}
+
+// Progress that nobody reads is dropped, and what is to be seen comes when somebody does.
+func TestOutletDropsWhatHasNoRoom(t *testing.T) {
+	t.Parallel()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := fill(t, writer)
+	writer.Fd() // it blocks from now on, as the standard error of a program does
+	o := master.NewOutlet(writer)
+	line, offered := strings.Repeat("x", 999)+"\n", 0
+	for o.Offer(line) {
+		if offered++; offered > 1000 {
+			t.Fatal("progress is kept without bounds")
+		}
+	}
+	if _, err := io.WriteString(o, "the end"); err != nil {
+		t.Error(err)
+	}
+	got := make(chan string)
+	go func() {
+		text, _ := io.ReadAll(reader)
+		got <- string(text)
+	}()
+	o.Close()
+	_ = writer.Close()
+	if text := <-got; len(text) != full+offered*len(line)+len("the end") || !strings.HasSuffix(text, "the end") {
+		t.Errorf("%d bytes came, want %d of %d lines and the end", len(text), full, offered)
 	}
 }

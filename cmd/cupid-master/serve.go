@@ -46,7 +46,7 @@ type master struct {
 }
 
 // serve runs in the foreground until a signal or the stop command.
-func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
+func serve(ctx context.Context, o options, stdout io.Writer, stderr *outlet) error {
 	if !o.once { // what its arguments say of such a run is worth more than a title, which takes a second start
 		_ = process.Retitle("cupid: master") // only for the eye; returns when done, or when it cannot be
 	}

@@ -140,9 +140,11 @@ func (r *once) finish(cause, err error) error {
 	if err != nil && r.broken == nil {
 		result = &unknownError{err.Error()}
 	}
-	r.table(r.stdout, now)
+	out := newOutlet(r.stdout)
+	defer out.close()
+	r.table(out, now)
 	if _, lost := errors.AsType[*lostError](cmp.Or(r.broken, err)); !r.over && !lost {
-		_, _ = fmt.Fprintln(r.stdout, "not everything was compared; -resume goes on where this run stopped")
+		_, _ = fmt.Fprintln(out, "not everything was compared; -resume goes on where this run stopped")
 	}
 	return result
 }
