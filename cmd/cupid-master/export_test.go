@@ -74,7 +74,7 @@ func (d *Display) Show(pairs []Pair, now time.Time) { d.show(pairs, now) }
 func WriteReport(path string, resume bool, stdout io.Writer, lines ...string) error {
 	hurry := make(chan struct{})
 	close(hurry)
-	l, err := openLines(options{report: path, resume: resume}, time.Now(), "test", stdout, reading{os.TempDir(), hurry, func(error) {}})
+	l, err := openLines(options{config: os.DevNull, report: path, resume: resume}, time.Now(), "test", around{stdout, nil, os.TempDir(), hurry, func(error) {}})
 	if err != nil {
 		return err
 	}

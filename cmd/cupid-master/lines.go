@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,14 +17,16 @@ import (
 type lines struct {
 	report *sink // nil: not wanted
 	sql    *sink // nil: not wanted
-	pair   string
-	by     reading
+	by     around
+	// standard says that one of them is standard output.
+	standard bool
+	pair     string
 }
 
 const summaryStart = `{"summary":`
 
 // openLines opens the files that are wanted, all of them before one is changed.
-func openLines(o options, now time.Time, build string, stdout io.Writer, by reading) (_ *lines, err error) {
+func openLines(o options, now time.Time, build string, by around) (_ *lines, err error) {
 	var targets []*target
 	defer func() {
 		for _, t := range targets {
@@ -38,14 +39,18 @@ func openLines(o options, now time.Time, build string, stdout io.Writer, by read
 		if wanted[1] == "" {
 			continue
 		}
-		t, err := openTarget(wanted[0], wanted[1], stdout)
+		t, err := openTarget(wanted[0], wanted[1], by.stdout)
 		if err != nil {
 			return nil, err
 		}
 		targets = append(targets, t)
 	}
+	if err := distinct(targets, o.config, infoOf(by.stderr)); err != nil {
+		return nil, err
+	}
 	l := &lines{by: by}
 	for _, t := range targets {
+		l.standard = l.standard || t.standard
 		s, err := t.sink(o.resume, by)
 		if err != nil {
 			return nil, err

@@ -31,7 +31,8 @@ var (
 type once struct {
 	options options
 	began   time.Time
-	stdout  io.Writer // for the summary
+	stdout  io.Writer // for the summary, unless lines are there
+	tell    *outlet   // for all else that a person should see
 	display *display
 	end     context.CancelCauseFunc // ends the run
 	swept   chan struct{}           // closed when all pairs are done
@@ -52,32 +53,34 @@ type once struct {
 	resolves     map[string]bool
 }
 
-// newOnce makes the run. What a person should see goes to stderr, and the summary
-// to stdout unless a file of lines is there.
-func newOnce(o options, stdout io.Writer, stderr *outlet, end context.CancelCauseFunc) *once {
+// newOnce makes the run. What a person should see goes to tell, and the summary
+// to stdout unless lines are there.
+func newOnce(o options, stdout io.Writer, tell *outlet, end context.CancelCauseFunc) *once {
 	now := time.Now()
 	r := &once{
-		options: o, began: now, stdout: stdout, display: newDisplay(stderr, now, os.Getenv), end: end,
+		options: o, began: now, stdout: stdout, tell: tell, display: newDisplay(tell, now, os.Getenv), end: end,
 		swept: make(chan struct{}), hurry: make(chan struct{}), how: map[string]string{}, waiting: map[string]string{}, resolves: map[string]bool{},
-	}
-	if o.report == standardOutput || o.sql == standardOutput {
-		r.stdout = stderr
 	}
 	return r
 }
 
 // begin is the last step before the workers start.
-func (r *once) begin(s *setup, stdout io.Writer) error {
+func (r *once) begin(s *setup) error {
 	if len(s.unreachable) == len(s.config.Pairs()) {
 		return &unknownError{"no pair can be compared:\n  " + strings.Join(s.unreachable, "\n  ")}
 	}
-	l, err := openLines(r.options, r.began, ipc.Build, stdout, reading{s.stateDir, r.hurry, r.unreadable})
+	l, err := openLines(r.options, r.began, ipc.Build, around{r.stdout, r.tell.to, s.stateDir, r.hurry, r.unreadable})
+	if usage, ok := errors.AsType[*usageError](err); ok {
+		return usage
+	}
 	if err != nil {
 		return &setupError{err}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lines = l
+	if r.lines = l; l.standard {
+		r.stdout = r.tell
+	}
 	for _, p := range s.config.Pairs() {
 		r.pairs = append(r.pairs, pairRun{SweepProgress: manager.SweepProgress{Pair: p.Name}, orphans: p.Source.Delete})
 	}

@@ -248,3 +248,94 @@ func TestOutletDropsWhatHasNoRoom(t *testing.T) {
 		t.Errorf("%d bytes came, want %d of %d lines and the end", len(text), full, offered)
 	}
 }
+
+// Standard output is one file under all its names: what is there stays, and the report alone
+// is added to it.
+func TestOnceReportToStandardOutputUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"-", "/dev/stdout", "out", "/proc/self/fd/1"} {
+		r := newMissingRig(t, 5)
+		r.write()
+		if name == "out" {
+			name = r.file("out")
+		}
+		if err := os.WriteFile(r.file("out"), []byte("what was there\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := os.OpenFile(r.file("out"), os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.prepare = func(cmd *exec.Cmd) { cmd.Stdout = out }
+		m := r.launch("-once", "-dry-run", "-report", name)
+		if code := m.wait(); code != 1 || !strings.Contains(m.output.String(), "VERDICT") {
+			t.Errorf("%s: exit code %d, want 1, and the table on standard error\n%s", name, code, m.output)
+		}
+		_ = out.Close()
+		text, err := os.ReadFile(r.file("out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, kept := strings.CutPrefix(string(text), "what was there\n")
+		if !kept {
+			t.Errorf("%s: it holds %q", name, text)
+		}
+		wantKeysOnce(t, strings.NewReader(rest), 5)
+	}
+}
+
+// A file for lines that is another one, too, is refused, and nothing of it is changed.
+func TestOnceRefusesToWriteIntoAnotherFile(t *testing.T) {
+	t.Parallel()
+	r := newOnceRig(t, 10)
+	r.write()
+	const there = "precious\n"
+	for _, name := range []string{"lines", "errors"} {
+		if err := os.WriteFile(r.file(name), []byte(there), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(r.file("lines"), r.file("link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(r.path, r.file("config link")); err != nil {
+		t.Fatal(err)
+	}
+	config, _ := os.ReadFile(r.path)
+	for _, c := range []struct{ report, sql, clash string }{
+		{r.file("lines"), r.dir + "/./lines", r.dir + "/./lines"},
+		{r.file("lines"), r.file("link"), r.file("link")},
+		{"-", "/dev/stdout", "/dev/stdout"},
+		{r.file("config link"), "", r.path},
+		{"", r.path, r.path},
+		{r.file("errors"), "", "standard error"},
+	} {
+		args := []string{"-once", "-dry-run"}
+		if c.report != "" {
+			args = append(args, "-report", c.report)
+		}
+		if c.sql != "" {
+			args = append(args, "-sql", c.sql)
+		}
+		stderr, err := os.OpenFile(r.file("errors"), os.O_RDWR|os.O_APPEND, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.prepare = func(cmd *exec.Cmd) { cmd.Stderr = stderr }
+		code := r.launch(args...).wait()
+		_ = stderr.Close()
+		said, _ := os.ReadFile(r.file("errors"))
+		if code != 64 || !strings.HasPrefix(string(said), there) || !strings.Contains(string(said), " and ") || !strings.Contains(string(said), c.clash) {
+			t.Errorf("%+v: exit code %d, want 64 and both names: %s", c, code, said)
+		}
+		if err := os.WriteFile(r.file("errors"), []byte(there), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lines, _ := os.ReadFile(r.file("lines")); string(lines) != there {
+		t.Errorf("the file holds %q", lines)
+	}
+	if now, _ := os.ReadFile(r.path); string(now) != string(config) {
+		t.Errorf("the configuration holds %q", now)
+	}
+}

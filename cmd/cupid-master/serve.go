@@ -112,7 +112,7 @@ func (m *master) start(ctx context.Context, stdout, stderr io.Writer, started ch
 		return err
 	}
 	if m.once != nil {
-		if err := m.once.begin(s, stdout); err != nil {
+		if err := m.once.begin(s); err != nil {
 			return err
 		}
 	}

@@ -33,52 +33,93 @@ type sink struct {
 	err   error     // the first of out
 }
 
-// reading is what sinks have to know of whoever reads them.
-type reading struct {
-	dir    string          // where what is unread may be kept
-	hurry  <-chan struct{} // closed when the run is to end: no reader is waited for any more
-	broken func(error)     // hears when a reader is gone
+// around is what sinks have around them.
+type around struct {
+	stdout, stderr io.Writer
+	dir            string          // where what is unread may be kept
+	hurry          <-chan struct{} // closed when the run is to end: no reader is waited for any more
+	broken         func(error)     // hears when a reader is gone
 }
 
 // target is where lines are to go, opened and not changed yet.
 type target struct {
 	flag, name string // as on the command line
+	standard   bool   // it is standard output, under whatever name
 	out        io.Writer
 	file       *os.File    // nil: not ours to close
 	info       fs.FileInfo // nil: out is no file
 }
 
+// infoOf is what is known of a file; nil when it is none, or closed.
+func infoOf(w io.Writer) fs.FileInfo {
+	f, ok := w.(*os.File)
+	if !ok {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+// same reports whether two files are one, under whatever names.
+func same(a, b fs.FileInfo) bool { return a != nil && b != nil && os.SameFile(a, b) }
+
 // openTarget opens what a name stands for, or makes a file that is readable by its owner
 // alone. A named pipe is left to its sink: only a reader can open it.
-func openTarget(flag, name string, stdout io.Writer) (*target, error) {
-	t := &target{flag: flag, name: name, out: stdout}
-	if name == standardOutput {
-		t.name = "standard output"
-		if f, ok := stdout.(*os.File); ok {
-			var err error
-			if t.info, err = f.Stat(); err != nil {
-				return nil, fmt.Errorf("%s: %w", flag, err)
-			}
+func openTarget(flag, name string, stdout io.Writer) (_ *target, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", flag, err)
 		}
-		return t, nil
+	}()
+	std := &target{flag: flag, name: name, standard: true, out: stdout, info: infoOf(stdout)}
+	if name == standardOutput {
+		return std, nil
 	}
 	info, err := os.Stat(name)
-	if err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
-		t.out, t.info = nil, info
-		return t, nil
+	switch {
+	case err != nil: // opening it says why, or makes it
+	case same(info, std.info): // which may be appended to, and has a place of its own in the file
+		return std, nil
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		return &target{flag: flag, name: name, info: info}, nil
 	}
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrPermission) { // only for writing
 		f, err = os.OpenFile(name, os.O_WRONLY, 0)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, err)
+		return nil, err
 	}
-	t.out, t.file = f, f
+	t := &target{flag: flag, name: name, out: f, file: f}
 	if t.info, err = f.Stat(); err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, errors.Join(err, t.close()))
+		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
+}
+
+// distinct refuses files in which something else stands, or is written by others.
+func distinct(targets []*target, config string, stderr fs.FileInfo) error {
+	clash := func(t *target, other string) error {
+		return &usageError{fmt.Sprintf("%s %s and %s are the same file", t.flag, t.name, other)}
+	}
+	configured, err := os.Stat(config)
+	if err != nil {
+		return err
+	}
+	for i, t := range targets {
+		switch {
+		case same(t.info, configured):
+			return clash(t, "-config "+config)
+		case t.regular() && !t.standard && same(t.info, stderr):
+			return clash(t, "standard error")
+		case i > 0 && (same(t.info, targets[0].info) || t.standard && targets[0].standard):
+			return clash(targets[0], t.flag+" "+t.name)
+		}
+	}
+	return nil
 }
 
 func (t *target) regular() bool { return t.info != nil && t.info.Mode().IsRegular() }
@@ -92,8 +133,11 @@ func (t *target) close() error {
 
 // sink begins to write. With resume what a file has is kept, but for a torn last line and a
 // summary.
-func (t *target) sink(resume bool, by reading) (*sink, error) {
+func (t *target) sink(resume bool, by around) (*sink, error) {
 	s := &sink{name: t.name, out: t.out, file: t.file}
+	if t.standard {
+		s.name = "standard output"
+	}
 	switch {
 	case t.out == nil:
 		s.pass(by, func() (io.Writer, error) {
@@ -112,7 +156,7 @@ func (t *target) sink(resume bool, by reading) (*sink, error) {
 }
 
 // pass has what is written passed on to a reader.
-func (s *sink) pass(by reading, open func() (io.Writer, error)) {
+func (s *sink) pass(by around, open func() (io.Writer, error)) {
 	s.relay = newRelay(by.dir, open, func(err error) { by.broken(&lostError{s.name, err}) })
 }
 

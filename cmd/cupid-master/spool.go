@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"syscall"
@@ -127,6 +128,9 @@ func newRelay(dir string, open func() (io.Writer, error), broken func(error)) *r
 		out, err := open()
 		if err == nil {
 			_, err = io.Copy(out, r.spool)
+		}
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
+			err = path.Err // who reads of it may know what is written to under another name
 		}
 		if errors.Is(err, syscall.EPIPE) {
 			err = errReaderGone
