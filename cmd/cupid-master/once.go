@@ -47,10 +47,10 @@ type once struct {
 	over   bool       // swept is closed
 	calls  *delivery
 
-	// How each pair is compared, what it waits for and whether it resolves buckets, as far
-	// as it was told. They belong to who shows the progress.
-	how, waiting map[string]string
-	resolves     map[string]bool
+	// How each pair is compared, what it waits for, whether it resolves buckets and whether
+	// it was restarted, as far as it was told. They belong to who shows the progress.
+	how, waiting        map[string]string
+	resolves, restarted map[string]bool
 }
 
 // newOnce makes the run. What a person should see goes to tell, and the summary
@@ -59,7 +59,7 @@ func newOnce(o options, stdout io.Writer, tell *outlet, end context.CancelCauseF
 	now := time.Now()
 	r := &once{
 		options: o, began: now, stdout: stdout, tell: tell, display: newDisplay(tell, now, os.Getenv), end: end,
-		swept: make(chan struct{}), hurry: make(chan struct{}), how: map[string]string{}, waiting: map[string]string{}, resolves: map[string]bool{},
+		swept: make(chan struct{}), hurry: make(chan struct{}), how: map[string]string{}, waiting: map[string]string{}, resolves: map[string]bool{}, restarted: map[string]bool{},
 	}
 	return r
 }
@@ -206,6 +206,10 @@ func (r *once) show(now time.Time) {
 			r.say(p.Pair, "waits: "+p.Waiting)
 		}
 		r.waiting[p.Pair] = p.Waiting
+		if p.Restarted && !r.restarted[p.Pair] {
+			r.restarted[p.Pair] = true
+			r.say(p.Pair, "is compared in another way than by the run that is gone on with, and so from its beginning; the files may have lines of that run too")
+		}
 		if p.Resolving > 0 && !r.resolves[p.Pair] {
 			r.resolves[p.Pair] = true
 			r.say(p.Pair, resolving(p.Resolving)+" for the rows of these")

@@ -34,10 +34,11 @@ type reportSummary struct {
 	Verdict  string `json:"verdict"`
 	ExitCode int    `json:"exitCode"`
 	Pairs    []struct {
-		Pair    string `json:"pair"`
-		Rows    int    `json:"rows"`
-		Missing int    `json:"missing"`
-		Verdict string `json:"verdict"`
+		Pair      string `json:"pair"`
+		Rows      int    `json:"rows"`
+		Missing   int    `json:"missing"`
+		Verdict   string `json:"verdict"`
+		Restarted bool   `json:"restarted"`
 	} `json:"pairs"`
 }
 
@@ -311,6 +312,52 @@ func TestOnceIsResumed(t *testing.T) {
 				t.Errorf("the summary is %+v", end)
 			}
 		})
+	}
+}
+
+// A run goes on with a pair that could not be begun, and compares anew what is compared in
+// another way now: it vouches for nothing that was not looked at.
+func TestOnceIsResumedWithWhatItHasNotCompared(t *testing.T) {
+	t.Parallel()
+	r := newOnceRig(t, 100)
+	r.des.Exec(t, "CREATE TABLE other LIKE user", "DELETE FROM user WHERE number IN (7, 70)")
+	first := r.des0()
+	second := r.destination(r.des, r.receiver.url())
+	second["table"] = "other"
+	dead := r.destination(r.des, r.receiver.url())
+	dead["table"], dead["dsn"] = "other", "mysql:dbname="+r.des.Name+";host=127.0.0.1;port=1"
+	args := []string{"-dry-run", "-report", r.file("report"), "-sql", r.file("sql")}
+	reported := func(pair int) (lines int, restarted bool) {
+		all, end := readReport(t, r.file("report"))
+		for _, l := range all {
+			if l.Pair == end.Pairs[pair].Pair {
+				lines++
+			}
+		}
+		return lines, end.Pairs[pair].Restarted
+	}
+	r.with("where", "number <= 50")
+	r.with("delete", false) // what the condition leaves out would be left over
+	r.config["des"] = []any{first, dead}
+	r.once(2, args...)
+	if n, _ := reported(0); n != 1 {
+		t.Fatalf("the first run has %d lines, want one", n)
+	}
+	r.config["des"] = []any{first, second}
+	r.once(1, append(args, "-resume")...)
+	if n, again := reported(0); n != 1 || again {
+		t.Errorf("a run that went on has %d lines of a pair that was complete, restarted is %v", n, again)
+	}
+	if n, _ := reported(1); n != 50 {
+		t.Errorf("of the pair that could not be begun %d lines, want all 50 rows", n)
+	}
+	third := r.destination(r.des, r.receiver.url())
+	third["table"], third["name"] = "other", "third" // which makes the run one to go on with
+	r.with("where", "")
+	r.config["des"] = []any{first, third}
+	out := r.once(1, append(args, "-resume")...)
+	if n, again := reported(0); n != 3 || !again || !strings.Contains(out, "compared in another way") {
+		t.Errorf("with another condition %d lines, want the one of before and two, restarted is %v\n%s", n, again, out)
 	}
 }
 

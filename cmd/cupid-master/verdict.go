@@ -108,6 +108,8 @@ type pairSummary struct {
 	Verdict string          `json:"verdict"`
 	Error   string          `json:"error,omitempty"`
 	How     string          `json:"how,omitempty"`
+	// Restarted says that lines of the pair may be there from before it was begun anew.
+	Restarted bool `json:"restarted,omitempty"`
 }
 
 // finish ends a run: files, table, and what the program exits with. cause is why ctx
@@ -164,6 +166,7 @@ func (r *once) summary(result error, now time.Time) summary {
 		line := pairSummary{
 			Pair: p.Pair, Rows: p.Rows, Missing: p.Missing, Different: p.Different, Unknown: p.Unknown,
 			Seconds: seconds(p.took(now)), Verdict: p.verdict(), Error: p.Error, How: p.How,
+			Restarted: p.Restarted,
 		}
 		if p.seesOrphans() {
 			line.Orphans = &p.Orphans
