@@ -63,6 +63,12 @@ func create(tb testing.TB, c *mysql.Config, host string, port int) *Database {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { drop(tb, admin, name) })
+	return connect(tb, c, name, host, port)
+}
+
+// connect connects the account in c to a database that is there.
+func connect(tb testing.TB, c *mysql.Config, name, host string, port int) *Database {
+	tb.Helper()
 	c.DBName = name
 	d := &Database{Name: name, User: c.User, Password: c.Passwd, DSN: c.FormatDSN(), Host: host, Port: port}
 	if c.Net == "unix" {
@@ -71,10 +77,12 @@ func create(tb testing.TB, c *mysql.Config, host string, port int) *Database {
 	} else {
 		d.PDO = d.PDOTCP()
 	}
-	if d.DB, err = sqlx.Open("mysql", d.DSN); err != nil {
+	db, err := sqlx.Open("mysql", d.DSN)
+	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = d.DB.Close() }) // the database goes with it
+	tb.Cleanup(func() { _ = db.Close() }) // the database goes with it
+	d.DB = db
 	return d
 }
 

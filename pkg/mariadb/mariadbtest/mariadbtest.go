@@ -140,6 +140,17 @@ func Start(tb testing.TB, o mariadb.Options) *mariadb.Server {
 	return s
 }
 
+// Alone returns a database on a server for one test alone, which may lock all of it. o has to
+// have TCP. It ends with the test.
+func Alone(tb testing.TB, o mariadb.Options) *Database {
+	tb.Helper()
+	s := Start(tb, o)
+	if err := createAccount(tb.Context(), s); err != nil {
+		tb.Fatal(err)
+	}
+	return create(tb, account(s), "127.0.0.1", s.Port())
+}
+
 // New returns a fresh database on the private MariaDB, or on the server that CUPID_TEST_DSN names. It is dropped when
 // the test ends.
 func New(tb testing.TB) *Database {

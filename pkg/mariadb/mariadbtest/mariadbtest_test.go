@@ -2,6 +2,7 @@ package mariadbtest_test
 
 import (
 	"net"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -63,6 +64,19 @@ func TestAccountConnectsByPasswordOverTCP(t *testing.T) {
 				t.Errorf("ping with the %s password: %v", c.name, err)
 			}
 		})
+	}
+}
+
+func TestReplicaGetsWhatItsPrimaryHas(t *testing.T) {
+	t.Parallel()
+	primary, replica := mariadbtest.Replicated(t)
+	primary.Exec(t, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+	for t.Context().Err() == nil {
+		var n int
+		if err := replica.DB.GetContext(t.Context(), &n, "SELECT COUNT(*) FROM t"); err == nil && n == 1 {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 
