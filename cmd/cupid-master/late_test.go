@@ -14,6 +14,7 @@ import (
 
 	"github.com/masixun71/cupid/pkg/cache"
 	"github.com/masixun71/cupid/pkg/manager"
+	"github.com/masixun71/cupid/pkg/mariadb/mariadbtest"
 )
 
 // begin opens a transaction on the source.
@@ -117,6 +118,35 @@ func TestG2TransactionCommitsLate(t *testing.T) {
 			r.eventually("insert and update are repaired", func() bool { return r.count() == 3 && r.differing() == 0 })
 		})
 	}
+}
+
+// The source is a replica that stands still, and then gets what was changed meanwhile, with
+// the update times of then.
+func TestG2ReplicaStandsStill(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	primary, replica := mariadbtest.Replicated(t)
+	r.with("dsn", replica.PDOTCP())
+	r.with("insert", false) // an id that is looked at again would find the update
+	r.with("insertLateSecond", 1)
+	r.with("updateScanSecond", 1)
+	primary.Exec(t, "CREATE TABLE user "+table, "INSERT INTO user (number, name) VALUES (1, 'old')")
+	r.des.Exec(t, "INSERT INTO user (number, name) VALUES (1, 'old')")
+	named := func(d *mariadbtest.Database, name string) func() bool {
+		return func() bool {
+			var n int
+			err := d.DB.GetContext(t.Context(), &n, "SELECT COUNT(*) FROM user WHERE name = ?", name)
+			return err == nil && n == 1
+		}
+	}
+	r.eventually("the replica has the row", named(replica, "old"))
+	r.start()
+	r.eventually("the watermark is written", func() bool { return strings.Contains(r.state(), "watermark") })
+	replica.Exec(t, "STOP SLAVE SQL_THREAD")
+	primary.Exec(t, "UPDATE user SET name = 'arrives late'")
+	wait(t.Context(), 8*time.Second)
+	replica.Exec(t, "START SLAVE")
+	r.eventually("the update is repaired", named(r.des, "arrives late"))
 }
 
 // Ids of two bulk inserts interleave, a third one is rolled back and leaves gaps, and the

@@ -167,7 +167,7 @@ func (s scanned) Clock(ctx context.Context) (manager.Clock, error) {
 	if err != nil {
 		return manager.Clock{}, err
 	}
-	return manager.Clock{Now: c.Now, Listed: c.Listed, Oldest: c.Oldest, Visible: c.Visible}, nil
+	return manager.Clock{Now: c.Now, Listed: c.Listed, Oldest: c.Oldest, Visible: c.Visible, Applied: c.Applied}, nil
 }
 
 // Ping asks both sides.

@@ -25,7 +25,7 @@ type Source struct {
 	Insert bool `json:"insert"`
 	// How often new rows are looked for, in milliseconds. Default 2000, from 1 to 86400000.
 	InsertIntervalMillisecond int `json:"insertIntervalMillisecond"`
-	// How long a transaction may stay open and still have its rows found behind a higher id, in seconds. Default 300, from 1 to 604800. Used where the account cannot see the open transactions.
+	// How long a transaction may stay open and still have its rows found behind a higher id, in seconds. Default 300, from 1 to 604800. Used where the account cannot see the open transactions, or the source is a replica.
 	InsertLateSecond int `json:"insertLateSecond"`
 	// Whether changed rows are checked, by updateColumn. Default false.
 	Update bool `json:"update"`

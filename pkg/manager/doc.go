@@ -21,7 +21,9 @@
 // last time and forgotten. Until then it is looked at again when it is 2, 4, 8 …
 // seconds old, and spans are merged as they get older, which makes both the work for
 // one row and the number of spans logarithmic in the age of the oldest transaction.
-// An account that may not read information_schema.innodb_trx has a fixed age instead.
+// An account that may not read information_schema.innodb_trx has a fixed age instead, and so has
+// a replica, whose transactions run elsewhere. The age of a span of a replica counts up to what it has
+// applied, so a span is kept for as long as the replica lags or stands still.
 //
 // # Catching up
 //

@@ -85,6 +85,31 @@ func TestBlindAccountWaitsForTheAge(t *testing.T) {
 	})
 }
 
+// The row has its id before the replica stops, and is committed after higher ones.
+func TestG2InsertThatAReplicaGetsLateIsLookedAt(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		s := newSource()
+		s.blind = true
+		w.inserts("orders", s)
+		late := s.begin()
+		id := late.insert()
+		s.add(3)
+		w.start()
+		w.work(s, 10*time.Second)
+		s.set(func() { s.applied = stoodStill(time.Now()) })
+		w.work(s, time.Hour)
+		late.commit()
+		s.set(func() { s.applied = nil })
+		if got := w.work(s, time.Minute); !slices.Contains(got, id) {
+			t.Errorf("looked at %v, want also %d, which came late", got, id)
+		}
+		if got := w.saved().Insert["orders"].Late; len(got) != 0 {
+			t.Errorf("late spans %v are left", got)
+		}
+	})
+}
+
 func TestSpanSettledWhenItIsCutIsNotRemembered(t *testing.T) {
 	inBubble(t, func(w *world) {
 		t := w.t

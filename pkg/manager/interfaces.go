@@ -22,6 +22,10 @@ type Clock struct {
 	// seen: the account may not, or they run on another server of which this one is
 	// a replica.
 	Visible bool
+	// Applied is the server's time up to which it has for sure what was committed on those that it
+	// is a replica of: Now where there are none, or nobody can tell. Zero while replication
+	// stands still, and as long as nothing is sure.
+	Applied time.Time
 }
 
 // Source is the source table of one pair. Its methods may be called by several

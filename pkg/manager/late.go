@@ -12,21 +12,21 @@ const (
 	lead = time.Second
 	// maxLate bounds how many spans a lane remembers. Spans are merged so that the
 	// age of a span doubles every two to four of them; that many spans reach back
-	// for longer than a transaction can be open.
+	// for longer than a transaction can be open, or a replica stand still.
 	maxLate = 128
 )
 
 // settled reports whether no transaction that can still commit into l is open:
 // it is older than ahead, and so is every open transaction younger. ahead is by
 // how much ids may be older than their transaction; blindAge is the age that
-// stands for what cannot be seen.
+// stands for what cannot be seen. A replica has to have what was committed until then.
 func (l Late) settled(c Clock, ahead, blindAge time.Duration) bool {
 	age := c.Now.Sub(l.Seen)
 	if age < ahead {
 		return false
 	}
 	if !c.Visible {
-		return age >= blindAge
+		return c.Applied.Sub(l.Seen) >= blindAge
 	}
 	// A list from before that says nothing of those that started since.
 	return c.Listed.Sub(l.Seen) >= ahead && (c.Oldest.IsZero() || c.Oldest.After(l.Seen.Add(ahead)))

@@ -27,10 +27,13 @@ func TestSettled(t *testing.T) {
 		"a younger transaction":                               {manager.Clock{Now: at(100), Listed: at(100), Oldest: at(2), Visible: true}, time.Second, true},
 		"a younger transaction within a lead of 5 s":          {manager.Clock{Now: at(100), Listed: at(100), Oldest: at(5), Visible: true}, 5 * time.Second, false},
 		"a younger transaction after a lead of 5 s":           {manager.Clock{Now: at(100), Listed: at(100), Oldest: at(6), Visible: true}, 5 * time.Second, true},
-		"blind and young":                                     {manager.Clock{Now: at(29)}, time.Second, false},
-		"blind and old enough":                                {manager.Clock{Now: at(30)}, time.Second, true},
+		"blind and young":                                     {manager.Clock{Now: at(29), Applied: at(29)}, time.Second, false},
+		"blind and old enough":                                {manager.Clock{Now: at(30), Applied: at(30)}, time.Second, true},
+		"a replica that lags":                                 {manager.Clock{Now: at(3600), Applied: at(29)}, time.Second, false},
+		"a replica that has caught up":                        {manager.Clock{Now: at(3600), Applied: at(30)}, time.Second, true},
+		"a replica that stands still":                         {manager.Clock{Now: at(1e6)}, time.Second, false},
 		"the clock was put back":                              {manager.Clock{Now: at(-3600), Listed: at(-3600), Visible: true}, time.Second, false},
-		"blind, and what was seen of transactions is ignored": {manager.Clock{Now: at(10), Oldest: at(5)}, time.Second, false},
+		"blind, and what was seen of transactions is ignored": {manager.Clock{Now: at(10), Applied: at(10), Oldest: at(5)}, time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := manager.Settled(manager.Late{Seen: seen}, c.clock, c.ahead, 30*time.Second); got != c.want {

@@ -38,8 +38,9 @@ type source struct {
 	mu        sync.Mutex    // guards all below
 	offset    time.Duration // of the server's clock
 	blind     bool
-	listAge   time.Duration // how old a list of transactions may be
-	listed    manager.Clock // the last one
+	applied   func(now time.Time) time.Time // of a replica; nil where it is none
+	listAge   time.Duration                 // how old a list of transactions may be
+	listed    manager.Clock                 // the last one
 	madeUp    bool
 	counter   int64 // the last id that was given out
 	lines     map[int64]*line
@@ -61,6 +62,13 @@ type source struct {
 
 func newSource() *source {
 	return &source{lines: map[int64]*line{}, open: map[*tx]bool{}, ops: map[string]int{}}
+}
+
+// set changes the server.
+func (s *source) set(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
 }
 
 // now is the server's time.
@@ -289,7 +297,10 @@ func (s *source) Clock(context.Context) (manager.Clock, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := manager.Clock{Now: s.now(), Visible: !s.blind}
+	c := manager.Clock{Now: s.now(), Visible: !s.blind, Applied: s.now()}
+	if s.applied != nil {
+		c.Applied = s.applied(c.Now)
+	}
 	if s.blind {
 		return c, nil
 	}

@@ -52,6 +52,49 @@ func TestBlindUpdateScanWaitsForTheAge(t *testing.T) {
 	})
 }
 
+// stoodStill is a replica that has applied nothing since at.
+func stoodStill(at time.Time) func(time.Time) time.Time {
+	return func(time.Time) time.Time { return at }
+}
+
+func TestG2UpdatesThatAReplicaGetsLateAreLookedAt(t *testing.T) {
+	for what, applied := range map[string]func(at time.Time) func(time.Time) time.Time{
+		"lags":         stoodStill,
+		"stands still": func(time.Time) func(time.Time) time.Time { return stoodStill(time.Time{}) },
+	} {
+		for _, d := range []time.Duration{time.Hour, 72 * time.Hour} {
+			inBubbleNamed(t, what+" for "+d.String(), false, func(w *world) {
+				t := w.t
+				s := newSource()
+				s.blind = true
+				s.add(5)
+				w.updates(s)
+				interval := d / 1000
+				w.config.Pairs[0].UpdateInterval = interval
+				w.start()
+				w.work(s, 10*interval)
+				s.set(func() { s.applied = applied(time.Now()) })
+				before, after := s.begin(), s.begin()
+				before.write(2)
+				w.work(s, d/2)
+				after.write(3) // half the time before it arrives
+				w.work(s, d/2)
+				if got := len(w.saved().Update["orders"].Late); got > manager.MaxLate/2 {
+					t.Errorf("%d late spans after %v", got, d)
+				}
+				before.commit()
+				after.commit()
+				s.set(func() { s.applied = nil })
+				w.work(s, time.Minute+2*interval)
+				same(t, s.unlooked(chunk.Update), nil)
+				if got := len(w.saved().Update["orders"].Late); got > 20 {
+					t.Errorf("%d late spans are left, want those of 30 s", got)
+				}
+			})
+		}
+	}
+}
+
 func TestG2WatermarkMovesOnlyWithACompletedPassAndDowntimeIsScanned(t *testing.T) {
 	inBubble(t, func(w *world) {
 		t := w.t

@@ -227,11 +227,29 @@ func (r *Report) sourceClock(ctx context.Context, s *Source) {
 		r.fault(err)
 		return
 	}
-	if !c.Visible {
-		r.warn("%s: the account may not see open transactions: late commits are looked for during a fixed time instead; mend it with GRANT PROCESS ON *.* TO '%s'@'…'",
-			s.side.o.Name, strings.ReplaceAll(s.side.o.DSN.User, "'", "''"))
-	}
+	r.upstream(s)
 	r.clock(s.side, before, c.Now)
+}
+
+// upstream says how a source that has been asked for its clock shows what commits late.
+func (r *Report) upstream(s *Source) {
+	l, name := s.lists.known(), s.side.o.Name
+	switch u := l.upstream; {
+	case u.still:
+		r.warn("%s: the server is a replica that stands still: what it gets when it goes on is looked for from then on; if it is none any more, tell it so with RESET SLAVE ALL (RESET REPLICA ALL)", name)
+	case u.channels > 0:
+		r.line("%s: the server is a replica, %s behind: late commits are looked for until it has what they could be among", name, u.lag)
+	case u.denied:
+		r.warn("%s: the account may not see whether the server is a replica: what one gets late is then left to the sweep; mend it with GRANT REPLICATION CLIENT ON *.* TO %s (MariaDB from 10.5 on: REPLICA MONITOR)",
+			name, s.side.account())
+	}
+	switch {
+	case l.elsewhere && l.upstream.channels == 0:
+		r.line("%s: rows come from transactions of other servers: late commits are looked for during a fixed time", name)
+	case !l.visible && !l.elsewhere:
+		r.warn("%s: the account may not see open transactions: late commits are looked for during a fixed time instead; mend it with GRANT PROCESS ON *.* TO %s",
+			name, s.side.account())
+	}
 }
 
 func (r *Report) destinationClock(ctx context.Context, s *side) {

@@ -20,6 +20,11 @@ type Clock struct {
 	// PROCESS, others read the server's list so often that it is never renewed, or
 	// they run on another server, of which this one is a replica or a cluster's node.
 	Visible bool
+	// Applied is the server's time up to which it has what was committed on those that
+	// it is a replica of; zero while replication stands still, and for a minute or two after
+	// that, and after the first look. It is Now where the server is no replica, or
+	// does not tell: the account lacks the privilege.
+	Applied time.Time
 }
 
 const nowQuery = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
@@ -37,6 +42,9 @@ func (s *Source) Clock(ctx context.Context) (Clock, error) {
 	}
 	if c.Visible = l.visible; c.Visible {
 		c.Listed, c.Oldest = l.at, l.oldest
+	}
+	if c.Applied = c.Now; l.upstream.channels > 0 {
+		c.Applied = l.applied
 	}
 	return c, nil
 }

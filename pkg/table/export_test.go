@@ -45,6 +45,22 @@ func (s *Source) ForgetList() {
 	s.lists.last = listing{}
 }
 
+// Doubt sets for how long a replica's lag is doubted.
+func (s *Source) Doubt(d time.Duration) { s.lists.doubt = d }
+
+// Applied is what is made of one that a replica says: the times up to which it has everything,
+// each so long after the last one.
+type Applied struct{ a applied }
+
+// Hear takes in what the replica says.
+func (a *Applied) Hear(upTo, now time.Time) { a.a.hear(upTo, now, doubtTime) }
+
+// UpTo is up to when it has everything.
+func (a *Applied) UpTo() time.Time { return a.a.upTo() }
+
+// DoubtTime is for how long a lag is doubted.
+const DoubtTime = doubtTime
+
 func give(db *sqlx.DB) func(SideOptions) (*sqlx.DB, func() error, error) {
 	return func(SideOptions) (*sqlx.DB, func() error, error) { return db, db.Close, nil }
 }

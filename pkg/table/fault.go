@@ -148,9 +148,11 @@ func (e *valueError) Unwrap() error { return e.err }
 
 // grant is the statement that gives the account a privilege on the table.
 func (s *side) grant(privilege string) string {
-	return fmt.Sprintf("GRANT %s ON %s.%s TO '%s'@'…'", privilege,
-		quote(s.o.DSN.Database), quote(s.o.Table), strings.ReplaceAll(s.o.DSN.User, "'", "''"))
+	return fmt.Sprintf("GRANT %s ON %s.%s TO %s", privilege, quote(s.o.DSN.Database), quote(s.o.Table), s.account())
 }
+
+// account is who reads, as it stands in a GRANT.
+func (s *side) account() string { return "'" + strings.ReplaceAll(s.o.DSN.User, "'", "''") + "'@'…'" }
 
 // quote is name as an identifier in SQL.
 func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

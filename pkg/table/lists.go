@@ -50,14 +50,15 @@ type transactions struct {
 }
 
 // elsewhereQuery finds what makes a server hold rows of transactions that it does not
-// list: it is a replica (which is read-only by all advice), or a node of Galera or of
-// Group Replication, whose transactions run on any node.
+// list, beside an upstream: it is read-only, as a replica is by all advice that
+// does not tell of its upstream, or a node of Galera or of Group Replication, whose
+// transactions run on any node.
 const elsewhereQuery = `SHOW GLOBAL VARIABLES WHERE
  Variable_name = 'read_only' AND Value <> 'OFF' OR
  Variable_name = 'wsrep_on' AND Value = 'ON' OR
  Variable_name = 'group_replication_group_name' AND Value <> ''`
 
-// elsewhereFor is how long an answer to elsewhereQuery is believed.
+// elsewhereFor is how long an answer to elsewhereQuery is believed, and that there is no upstream.
 const elsewhereFor = time.Minute
 
 // listing is what a list of transactions said.
@@ -66,6 +67,10 @@ type listing struct {
 	at      time.Time // by the server's clock, before it
 	oldest  time.Time
 	visible bool
+
+	elsewhere bool      // rows come from transactions of other servers
+	upstream  upstream  // as it was asked last; a server without one is asked seldom
+	applied   time.Time // up to when it has what was committed upstream; zero for nothing
 }
 
 // age is how old the list is.
@@ -88,11 +93,17 @@ type lists struct {
 	turn       chan struct{} // holds a token while transactions are listed; guards all below
 	n          uint64        // how many lists were asked for
 	lastOwn    int64         // greatest known start of a transaction of ours, in Unix seconds
-	hereAt     time.Time     // when the server was found to list all transactions of its rows
 	blindUntil time.Time     // no list before; zero when it may be read
+
+	replicas  replicaStatus
+	upstream  upstream // as it was asked last
+	applied   applied
+	doubt     time.Duration
+	elsewhere bool      // the server's settings say that rows come from transactions of other servers
+	askedAt   time.Time // when they were read
 }
 
-func newLists() *lists { return &lists{turn: make(chan struct{}, 1)} }
+func newLists() *lists { return &lists{turn: make(chan struct{}, 1), doubt: doubtTime} }
 
 func (l *lists) known() listing {
 	l.mu.Lock()
@@ -136,13 +147,8 @@ func (l *lists) read(ctx context.Context, s *side, now time.Time) (listing, erro
 // make makes a list. It is not visible where that is of no use.
 func (l *lists) make(ctx context.Context, s *side, now time.Time) (listing, error) {
 	made := listing{made: time.Now(), at: now}
-	if made.made.Before(l.blindUntil) {
-		return made, nil
-	}
-	if elsewhere, err := l.elsewhere(ctx, s); err != nil || elsewhere {
-		if elsewhere {
-			l.blindUntil = time.Now().Add(blindTime)
-		}
+	err := l.role(ctx, s, &made)
+	if err != nil || made.elsewhere || made.made.Before(l.blindUntil) {
 		return made, err
 	}
 	oldest, fresh, err := l.oldest(ctx, s)
@@ -159,22 +165,38 @@ func (l *lists) make(ctx context.Context, s *side, now time.Time) (listing, erro
 	return made, nil
 }
 
-// elsewhere reports whether rows come from transactions of other servers.
-func (l *lists) elsewhere(ctx context.Context, s *side) (bool, error) {
-	if time.Since(l.hereAt) < elsewhereFor {
-		return false, nil
+// role finds out whether rows come from transactions of other servers, and up to when a
+// replica has these. Only a replica is asked each time.
+func (l *lists) role(ctx context.Context, s *side, made *listing) (err error) {
+	known := time.Since(l.askedAt) < elsewhereFor
+	if !known || l.upstream.channels > 0 {
+		if l.upstream, err = l.replicas.ask(ctx, s); err != nil {
+			return err
+		}
 	}
-	var found []struct {
-		Name  string `db:"Variable_name"`
-		Value string `db:"Value"`
+	made.upstream = l.upstream
+	if l.upstream.channels > 0 {
+		var upTo time.Time
+		if !l.upstream.still {
+			upTo = made.at.Add(-l.upstream.lag)
+		}
+		l.applied.hear(upTo, made.made, l.doubt)
+		made.elsewhere, made.applied = true, l.applied.upTo()
+		return nil
 	}
-	if err := s.list(ctx, &found, "read the server's role", elsewhereQuery); err != nil {
-		return false, err
+	l.applied = applied{}
+	if !known {
+		var found []struct {
+			Name  string `db:"Variable_name"`
+			Value string `db:"Value"`
+		}
+		if err := s.list(ctx, &found, "read the server's role", elsewhereQuery); err != nil {
+			return err
+		}
+		l.elsewhere, l.askedAt = len(found) > 0, time.Now()
 	}
-	if len(found) == 0 {
-		l.hereAt = time.Now()
-	}
-	return len(found) > 0, nil
+	made.elsewhere = l.elsewhere
+	return nil
 }
 
 // oldest asks for a list of transactions until it is a fresh one. To tell, it opens
@@ -205,7 +227,7 @@ func (l *lists) fresh(ctx context.Context, db *sqlx.DB) (oldest *int64, fresh bo
 	}()
 	for try := range listTries {
 		if try > 0 {
-			if err := wait(ctx, listWait); err != nil {
+			if err := pause(ctx, listWait); err != nil {
 				return nil, false, err
 			}
 		}
@@ -230,8 +252,8 @@ func (l *lists) ask(ctx context.Context, c *sqlx.Conn) (t transactions, err erro
 	return t, err
 }
 
-// wait returns after d, or with why ctx is done.
-func wait(ctx context.Context, d time.Duration) error {
+// pause returns after d, or with why ctx is done.
+func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -154,6 +154,7 @@ func TestTheListOfTransactionsMustBeFresh(t *testing.T) {
 		t.Helper()
 		mock.ExpectQuery("UNIX_TIMESTAMP").WillReturnRows(sqlmock.NewRows([]string{"now"}).AddRow(int64(1_700_000_000_000_000)))
 		if first { // the server's role is believed for a while
+			mock.ExpectQuery("SHOW ALL SLAVES STATUS").WillReturnRows(sqlmock.NewRows([]string{"Seconds_Behind_Master"}))
 			mock.ExpectQuery("SHOW GLOBAL VARIABLES").WillReturnRows(sqlmock.NewRows([]string{"Variable_name", "Value"}))
 			first = false
 		}

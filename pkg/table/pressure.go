@@ -2,15 +2,9 @@ package table
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
-
-	"github.com/jmoiron/sqlx"
 )
 
 // EstimatedRows is about how many rows the source table has, without the source's
@@ -27,6 +21,12 @@ func (p *Pair) EstimatedRows(ctx context.Context) (int64, error) {
 // safe for concurrent use.
 type Gauge struct {
 	sides [2]gauged
+}
+
+// gauged is a side with what is known of its server's way to tell its lag.
+type gauged struct {
+	side     *side
+	replicas replicaStatus
 }
 
 // Gauge makes a gauge. It touches nothing.
@@ -48,7 +48,8 @@ func (g *Gauge) Pressure(ctx context.Context) (threadsRunning int, lag time.Dura
 			if loads[i].threads, err = g.sides[i].side.threadsRunning(ctx); err != nil {
 				return err
 			}
-			loads[i].lag, loads[i].known, err = g.sides[i].replicaLag(ctx)
+			u, err := g.sides[i].replicas.ask(ctx, g.sides[i].side)
+			loads[i].lag, loads[i].known = u.lag, !u.still && !u.unseen
 			return err
 		}
 	}
@@ -74,92 +75,4 @@ func (s *side) threadsRunning(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("%s: read Threads_running: %w", s.o.Name, err)
 	}
 	return n, nil
-}
-
-// lagStatements are the ways to ask for the state of replication. The first has all
-// connections of a MariaDB, the second is MySQL's from 8.0.22 on, the third that of
-// older servers; what a server does not know it cannot parse.
-var lagStatements = []string{"SHOW ALL SLAVES STATUS", "SHOW REPLICA STATUS", "SHOW SLAVE STATUS"}
-
-// gauged is a side with what is known of its server's way to tell its lag.
-type gauged struct {
-	side *side
-
-	mu         sync.Mutex // guards the two below
-	statement  int        // in lagStatements
-	blindUntil time.Time  // it is not asked before
-}
-
-// replicaLag is how far the server is behind the one that it is a replica of, the
-// worst of its channels. It is stamped when the statement runs, in whole seconds. known
-// is false when nobody can say.
-func (m *gauged) replicaLag(ctx context.Context) (lag time.Duration, known bool, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if time.Now().Before(m.blindUntil) {
-		return 0, false, nil
-	}
-	for ; m.statement < len(lagStatements); m.statement++ {
-		lag, known, err = m.side.replication(ctx, lagStatements[m.statement])
-		switch number(err) {
-		case errParse:
-			continue
-		case errSpecificAccess, errTableAccessDenied, errDBAccessDenied:
-			m.blindUntil = time.Now().Add(blindTime)
-			return 0, false, nil
-		}
-		return lag, known, m.side.explain(ctx, "read the state of replication", err)
-	}
-	m.statement, m.blindUntil = 0, time.Now().Add(blindTime)
-	return 0, false, nil
-}
-
-// replication asks for the state of replication by one of the statements. The
-// columns that count have other names on each kind of server, and stand among sixty.
-func (s *side) replication(ctx context.Context, statement string) (lag time.Duration, known bool, err error) {
-	ctx, cancel := s.limit(ctx)
-	defer cancel()
-	err = s.run(ctx, func(db *sqlx.DB) error {
-		lag, known, err = replication(ctx, db, statement)
-		return err
-	})
-	return lag, known, err
-}
-
-func replication(ctx context.Context, db *sqlx.DB, statement string) (lag time.Duration, known bool, err error) {
-	rows, err := db.QueryxContext(ctx, statement)
-	if err != nil {
-		return 0, false, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	known = true
-	for rows.Next() {
-		behind, ok, err := secondsBehind(rows)
-		if err != nil {
-			return 0, false, err
-		}
-		lag, known = max(lag, behind), known && ok
-	}
-	return lag, known, rows.Err()
-}
-
-// secondsBehind is the lag of one channel; ok is false where it is NULL, since
-// replication stands still.
-func secondsBehind(rows *sqlx.Rows) (lag time.Duration, ok bool, err error) {
-	names, err := rows.Columns()
-	if err != nil {
-		return 0, false, err
-	}
-	i := slices.IndexFunc(names, func(n string) bool {
-		return strings.EqualFold(n, "Seconds_Behind_Source") || strings.EqualFold(n, "Seconds_Behind_Master")
-	})
-	values, err := rows.SliceScan()
-	if err != nil || i < 0 || values[i] == nil {
-		return 0, false, err
-	}
-	seconds, err := strconv.ParseFloat(valueText(values[i]), 64)
-	if err != nil {
-		return 0, false, fmt.Errorf("%s: %w", names[i], err)
-	}
-	return time.Duration(seconds * float64(time.Second)), true, nil
 }

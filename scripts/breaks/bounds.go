@@ -84,7 +84,7 @@ var bounds = []brk{
 	},
 	{
 		promise: "G9", what: "a reload does not ask the databases", test: "TestG9BadReloadChangesNothing",
-		edits: []edit{{"cmd/cupid-master/reload.go", "\tif err := next.preflight(ctx, next.checkDatabases, m.warn); err != nil {\n\t\treturn err\n\t}\n\tm.swap(next)\n", "\tm.swap(next)\n"}},
+		edits: []edit{{"cmd/cupid-master/reload.go", "\tif err := next.preflight(ctx, next.checkDatabases, none, m.warn); err != nil {\n\t\treturn err\n\t}\n\tm.swap(next)\n", "\tm.swap(next)\n"}},
 	},
 	{
 		promise: "G10", what: "a status answer has the whole URL", test: "TestG10SecretsStaySecret",

@@ -88,7 +88,11 @@ var rows = []brk{
 	},
 	{
 		promise: "G2", what: "what cannot be seen of transactions is taken for nothing", test: "TestG2TransactionCommitsLate/7_s,_unseen",
-		edits: []edit{{"pkg/manager/late.go", "\t\treturn age >= blindAge\n", "\t\treturn true\n"}},
+		edits: []edit{{"pkg/manager/late.go", "\t\treturn c.Applied.Sub(l.Seen) >= blindAge\n", "\t\treturn true\n"}},
+	},
+	{
+		promise: "G2", what: "a replica has everything at once", test: "TestG2ReplicaStandsStill",
+		edits: []edit{{"pkg/table/clock.go", "if c.Applied = c.Now; l.upstream.channels > 0 {", "if c.Applied = c.Now; l.upstream.channels < 0 {"}},
 	},
 	{
 		promise: "G2", what: "updates that commit behind the watermark are not looked at again", test: "TestG2TransactionCommitsLate/7_s,_seen",
