@@ -120,6 +120,38 @@ func TestG2TransactionCommitsLate(t *testing.T) {
 	}
 }
 
+// A statement waits for a lock of the server, so the time that it writes is old when InnoDB hears of it.
+func TestG2StatementWaitsForALock(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.with("updateScanSecond", 1)
+	r.src.Exec(t, "INSERT INTO user (number, name) VALUES (1, 'old')")
+	r.start()
+	r.eventually("the row is there", func() bool { return r.count() == 1 })
+	r.eventually("its id is not looked at again", r.insertSettled)
+	holder, err := r.src.DB.Connx(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close() }() // and with it the lock, unless the test got that far
+	if _, err := holder.ExecContext(t.Context(), "LOCK TABLES user READ"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.src.DB.ExecContext(t.Context(), "UPDATE user SET name = 'changed late'")
+		done <- err
+	}()
+	wait(t.Context(), 7*time.Second)
+	if _, err := holder.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the update is repaired", func() bool { return r.differing() == 0 })
+}
+
 // The source is a replica that stands still, and then gets what was changed meanwhile, with
 // the update times of then.
 func TestG2ReplicaStandsStill(t *testing.T) {

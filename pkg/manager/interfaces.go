@@ -16,7 +16,8 @@ type Clock struct {
 	// moment ago.
 	Listed time.Time
 	// Oldest is when the oldest transaction started that was open then and may commit
-	// rows; zero when there is none. The server's word on it may have whole seconds.
+	// rows, or the oldest statement that waited to begin one; zero when there is none. The
+	// server's word on it may have whole seconds.
 	Oldest time.Time
 	// Visible is false when the transactions that commit into the table cannot be
 	// seen: the account may not, or they run on another server of which this one is

@@ -7,8 +7,8 @@ const (
 	// the age doubles from one look to the next.
 	firstLook = 2 * time.Second
 	// lead is by how much an auto-increment id or an update time may at most be
-	// older than the start of its transaction: the server takes both a moment before
-	// InnoDB starts the transaction and lists it.
+	// older than what the source lists: the server takes both a moment before the statement
+	// begins to wait for a lock, or InnoDB starts the transaction.
 	lead = time.Second
 	// maxLate bounds how many spans a lane remembers. Spans are merged so that the
 	// age of a span doubles every two to four of them; that many spans reach back
@@ -30,6 +30,16 @@ func (l Late) settled(c Clock, ahead, blindAge time.Duration) bool {
 	}
 	// A list from before that says nothing of those that started since.
 	return c.Listed.Sub(l.Seen) >= ahead && (c.Oldest.IsZero() || c.Oldest.After(l.Seen.Add(ahead)))
+}
+
+// covered is up to when what was open is known where it can be seen. A statement that began
+// to wait after the list was made, and waits no more when the next one is, shows a later
+// time than its rows have: these belong to the next span too.
+func (c Clock) covered() time.Time {
+	if c.Visible && c.Listed.Before(c.Now) {
+		return c.Listed
+	}
+	return c.Now
 }
 
 // due reports whether an unsettled span is to be looked at again.

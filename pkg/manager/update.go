@@ -66,7 +66,7 @@ func (p *updateScan) begin(ctx context.Context) ([]*look, error) {
 	k.complete = func() {
 		p.forget(covered)
 		p.state.Late = remember(p.state.Late, Late{From: start, To: clock.Now, Seen: clock.Now})
-		p.state.Watermark, p.passed = clock.Now, begun
+		p.state.Watermark, p.passed = clock.covered(), begun
 		p.keep()
 	}
 	return append(looks, k), nil

@@ -95,6 +95,31 @@ func TestG2UpdatesThatAReplicaGetsLateAreLookedAt(t *testing.T) {
 	}
 }
 
+func TestG2StatementThatWaitedBetweenTwoListsIsLookedAt(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		s := newSource()
+		s.listAge = time.Second
+		s.add(5)
+		w.updates(s)
+		w.config.Pairs[0].UpdateInterval, w.config.Pairs[0].UpdateScan = 4*time.Second, 0
+		w.start()
+		w.work(s, 11200*time.Millisecond)
+		if _, err := s.Clock(t.Context()); err != nil { // another pair's list
+			t.Fatal(err)
+		}
+		w.work(s, 300*time.Millisecond)
+		late := s.begin()
+		late.write(3)
+		w.work(s, 4*time.Second) // a pass of that list
+		s.set(func() { late.started = s.now() })
+		w.work(s, 15*time.Second)
+		late.commit()
+		w.work(s, 15*time.Second)
+		same(t, s.unlooked(chunk.Update), nil)
+	})
+}
+
 func TestG2WatermarkMovesOnlyWithACompletedPassAndDowntimeIsScanned(t *testing.T) {
 	inBubble(t, func(w *world) {
 		t := w.t

@@ -249,6 +249,8 @@ func (r *Report) upstream(s *Source) {
 	case !l.visible && !l.elsewhere:
 		r.warn("%s: the account may not see open transactions: late commits are looked for during a fixed time instead; mend it with GRANT PROCESS ON *.* TO %s",
 			name, s.side.account())
+	case l.waitless:
+		r.warn("%s: the server does not show statements that wait for a lock: what they change is left to the sweep where they wait for more than a second", name)
 	}
 }
 

@@ -14,7 +14,8 @@ type Clock struct {
 	Listed time.Time
 	// Oldest is when the oldest transaction started that may hold rows which nobody
 	// sees yet, in whole seconds; zero when there is none. Every such transaction
-	// that started before Listed is considered.
+	// that started before Listed is considered, and so is every statement that waited for
+	// a lock of the server then: such a wait comes before the transaction.
 	Oldest time.Time
 	// Visible is false when the transactions could not be seen: the account lacks
 	// PROCESS, others read the server's list so often that it is never renewed, or

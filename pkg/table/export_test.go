@@ -61,6 +61,24 @@ func (a *Applied) UpTo() time.Time { return a.a.upTo() }
 // DoubtTime is for how long a lag is doubted.
 const DoubtTime = doubtTime
 
+// Waited are the statements that waited for a lock.
+type Waited struct{ begun map[uint64]begun }
+
+// Follow takes in those that wait and what is open, and returns when each began, all by the id
+// of the connection.
+func (w *Waited) Follow(waiting map[uint64]int64, open map[uint64]string) map[uint64]int64 {
+	var now []wait
+	for id, since := range waiting {
+		now = append(now, wait{id, since})
+	}
+	w.begun = followed(w.begun, now, open)
+	since := map[uint64]int64{}
+	for id, b := range w.begun {
+		since[id] = b.since
+	}
+	return since
+}
+
 func give(db *sqlx.DB) func(SideOptions) (*sqlx.DB, func() error, error) {
 	return func(SideOptions) (*sqlx.DB, func() error, error) { return db, db.Close, nil }
 }

@@ -71,6 +71,7 @@ type listing struct {
 	elsewhere bool      // rows come from transactions of other servers
 	upstream  upstream  // as it was asked last; a server without one is asked seldom
 	applied   time.Time // up to when it has what was committed upstream; zero for nothing
+	waitless  bool      // the server does not tell which statements wait for a lock
 }
 
 // age is how old the list is.
@@ -94,6 +95,7 @@ type lists struct {
 	n          uint64        // how many lists were asked for
 	lastOwn    int64         // greatest known start of a transaction of ours, in Unix seconds
 	blindUntil time.Time     // no list before; zero when it may be read
+	waits      waits
 
 	replicas  replicaStatus
 	upstream  upstream // as it was asked last
@@ -162,6 +164,7 @@ func (l *lists) make(ctx context.Context, s *side, now time.Time) (listing, erro
 	if made.visible = fresh; fresh && oldest != nil {
 		made.oldest = time.Unix(*oldest, 0).UTC()
 	}
+	made.waitless = l.waits.list == len(processLists)
 	return made, nil
 }
 
@@ -217,6 +220,11 @@ func (l *lists) fresh(ctx context.Context, db *sqlx.DB) (oldest *int64, fresh bo
 		return nil, false, err
 	}
 	defer func() { err = errors.Join(err, ignoreDone(c.Close())) }()
+	// What does not wait any more by then is in the list, which is made after it.
+	waiting, err := l.waits.read(ctx, c)
+	if err != nil {
+		return nil, false, err
+	}
 	if _, err := c.ExecContext(ctx, "START TRANSACTION WITH CONSISTENT SNAPSHOT"); err != nil {
 		return nil, false, err
 	}
@@ -240,7 +248,8 @@ func (l *lists) fresh(ctx context.Context, db *sqlx.DB) (oldest *int64, fresh bo
 			if t.Own != nil {
 				l.lastOwn = *t.Own
 			}
-			return t.Oldest, true, nil
+			begun, err := l.waits.follow(ctx, c, waiting)
+			return earlier(t.Oldest, begun), err == nil, err
 		}
 	}
 	return nil, false, nil
@@ -250,6 +259,14 @@ func (l *lists) ask(ctx context.Context, c *sqlx.Conn) (t transactions, err erro
 	l.n++
 	err = c.GetContext(ctx, &t, fmt.Sprintf(listQuery, l.n))
 	return t, err
+}
+
+// earlier is the lesser of two, nil being none.
+func earlier(a, b *int64) *int64 {
+	if a == nil || b != nil && *b < *a {
+		return b
+	}
+	return a
 }
 
 // pause returns after d, or with why ctx is done.

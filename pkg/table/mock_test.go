@@ -158,6 +158,7 @@ func TestTheListOfTransactionsMustBeFresh(t *testing.T) {
 			mock.ExpectQuery("SHOW GLOBAL VARIABLES").WillReturnRows(sqlmock.NewRows([]string{"Variable_name", "Value"}))
 			first = false
 		}
+		mock.ExpectQuery("information_schema.PROCESSLIST").WillReturnRows(sqlmock.NewRows([]string{"id", "since"}))
 		mock.ExpectExec("START TRANSACTION").WillReturnResult(sqlmock.NewResult(0, 0))
 		for _, o := range own {
 			rows := sqlmock.NewRows([]string{"oldest", "own", "listed"})

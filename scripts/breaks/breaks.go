@@ -91,6 +91,10 @@ var rows = []brk{
 		edits: []edit{{"pkg/manager/late.go", "\t\treturn c.Applied.Sub(l.Seen) >= blindAge\n", "\t\treturn true\n"}},
 	},
 	{
+		promise: "G2", what: "statements that wait for a lock are not waited for", test: "TestG2StatementWaitsForALock",
+		edits: []edit{{"pkg/table/lists.go", "\t\t\treturn earlier(t.Oldest, begun), err == nil, err\n", "\t\t\t_ = begun\n\t\t\treturn t.Oldest, err == nil, err\n"}},
+	},
+	{
 		promise: "G2", what: "a replica has everything at once", test: "TestG2ReplicaStandsStill",
 		edits: []edit{{"pkg/table/clock.go", "if c.Applied = c.Now; l.upstream.channels > 0 {", "if c.Applied = c.Now; l.upstream.channels < 0 {"}},
 	},
