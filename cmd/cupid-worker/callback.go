@@ -201,7 +201,7 @@ func (p poster) Post(ctx context.Context, a callback.Post) callback.Outcome {
 		Headers: p.to.Headers, Secrets: p.to.Secret, Timeout: p.to.Timeout(),
 	})
 	failpoint.Reach("posted") // and the queue does not know
-	return callback.Outcome{Accepted: o.Accepted, Err: o.Err, RetryAfter: o.RetryAfter, Parked: o.Parked, Elapsed: o.Elapsed}
+	return callback.Outcome{Accepted: o.Accepted, Err: o.Err, OfRow: o.OfRow, RetryAfter: o.RetryAfter, Parked: o.Parked, Elapsed: o.Elapsed}
 }
 
 // durable is the queue in the words of pkg/callback.
@@ -226,10 +226,13 @@ func (d durable) Pairs() []string { return d.Groups() }
 // Due returns what is due.
 func (d durable) Due(ctx context.Context, pair string, now time.Time, limit int, skip func(string) bool) ([]callback.Record, error) {
 	rows, err := d.Queue.Due(ctx, pair, now, limit, skip)
-	if err != nil {
-		return nil, err
-	}
-	return recordsOf(rows), nil
+	return recordsOf(rows), err
+}
+
+// Latest is Due with the latest first.
+func (d durable) Latest(ctx context.Context, pair string, now time.Time, limit int, skip func(string) bool) ([]callback.Record, error) {
+	rows, err := d.Queue.Latest(ctx, pair, now, limit, skip)
+	return recordsOf(rows), err
 }
 
 func recordsOf(rows []queue.Record) []callback.Record {

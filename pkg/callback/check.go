@@ -1,9 +1,12 @@
 package callback
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/masixun71/cupid/pkg/backoff"
@@ -42,10 +45,10 @@ func (l *lane) claim(ctx context.Context) (more bool, err error) {
 	if l.rowBytes > 0 && l.waited < freshFor/4 && !down {
 		l.limit = min(2*l.limit, l.maxLimit())
 	}
-	due, err := l.config.Queue.Due(ctx, l.name, time.Now(), n, func(key string) bool {
-		_, flies := l.flying[key]
-		return flies
-	})
+	if !down {
+		l.probes = 0
+	}
+	due, err := l.due(ctx, n, down)
 	if err != nil {
 		return false, err
 	}
@@ -56,6 +59,9 @@ func (l *lane) claim(ctx context.Context) (more bool, err error) {
 	c, err := l.check(ctx, due, down)
 	if err != nil {
 		return false, err
+	}
+	if down {
+		l.probes += len(c.attempts)
 	}
 	l.launch(c.attempts)
 	replaced, err := l.book.apply(ctx, c.changes)
@@ -71,6 +77,39 @@ func (l *lane) claim(ctx context.Context) (more bool, err error) {
 		return false, &readError{errors.New("many rows cannot be read")}
 	}
 	return len(due) == n, nil
+}
+
+// due is what is due, n records at most, the earliest first. But every other probe of a URL
+// that is down is made with a fresh event, so that it is not found down for as long as
+// there are rows that it refuses: by time they are all before those that it would take.
+func (l *lane) due(ctx context.Context, n int, down bool) ([]Record, error) {
+	flies := func(key string) bool {
+		_, flies := l.flying[key]
+		return flies
+	}
+	if !down || l.probes%2 == 1 {
+		return l.config.Queue.Due(ctx, l.name, time.Now(), n, flies)
+	}
+	latest, err := l.config.Queue.Latest(ctx, l.name, time.Now(), max(n, probeAmong), flies)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(latest, func(a, b Record) int { return cmp.Compare(failures(a), failures(b)) })
+	return latest[:min(n, len(latest))], nil
+}
+
+// probeAmong is among how many records, those that became due last, a fresh one is sought
+// for a probe. They are read from the queue alone.
+const probeAmong = 64
+
+// failures is how often an event has failed since it was accepted; the most there are
+// of one whose note makes no sense.
+func failures(r Record) int {
+	n, err := note(r)
+	if err != nil {
+		return math.MaxInt
+	}
+	return n.Failed
 }
 
 // launch gives attempts to the posters.

@@ -44,7 +44,10 @@
 // is away its lane waits and probes; answers are still written down. A row that cannot
 // be read though its databases answer waits by itself. So does an event whose note
 // makes no sense to this build: it is told, kept, and never taken for none. While a URL
-// is down or asked to be left alone, its lanes read nothing. Which URLs are down, and
+// is down or asked to be left alone, its lanes read nothing. Rows that the receiver refuses
+// do not take it down, but for the first failures of each; see Gate. Its pairs probe it
+// in turn, and every other probe of a pair takes an event that has hardly failed, so that
+// one which is taken is not behind all those that are refused. Which URLs are down, and
 // which pairs have a storm, is kept in the Memory, so that a worker that starts anew
 // probes where the one before did.
 //

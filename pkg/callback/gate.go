@@ -17,6 +17,10 @@ const (
 	// probe a URL which is down, and between those that reach for a database or
 	// the queue's file.
 	probeBase, probeCap = time.Second, 30 * time.Second
+	// trusted is for how long after it has accepted an event a URL is not down by what it
+	// refuses of rows: so many refused rows that come at once are tried once each, and do
+	// not take it down five at a time.
+	trusted = 10 * time.Second
 	// parkedProbe is how long nothing is posted to a URL that answered 410 Gone.
 	parkedProbe = time.Hour
 )
@@ -26,15 +30,24 @@ const (
 //
 //	up ── downAfter failures in a row ──▶ down ── one probe at a time ──▶ up
 //	any ── the receiver says 410 ──▶ parked, probed like down but hourly
+//
+// A failure that can concern one row alone says nothing of the URL when the event has
+// failed before, or when others were accepted just now. So rows that the receiver refuses
+// do not stop those that it takes, and one that refuses every event goes down by those
+// that are new. A probe that fails counts whatever it says.
 type Gate struct {
 	mu       sync.Mutex // guards all below
 	slots    int        // how many posts may be in flight
 	flying   int
 	failures int // in a row; once the URL is down, of probes only
 	since    time.Time
+	took     time.Time // when an event was accepted last
 	open     time.Time // nothing is posted before
 	parked   bool
 	queue    []*waiter
+	// probers are the pairs that have something to post while the URL is down, in the
+	// order in which they are to probe it: who has done so comes last.
+	probers []string
 }
 
 type waiter struct {
@@ -42,8 +55,10 @@ type waiter struct {
 	pass    pass
 }
 
-// pass is what a post has to give back when it leaves.
+// pass is what a post shows when it enters, and gives back when it leaves.
 type pass struct {
+	pair  string
+	again bool // its event has failed before, and was not accepted since
 	probe bool // the URL was down when the post began
 }
 
@@ -62,18 +77,18 @@ func (g *Gate) admit(now time.Time) {
 		w := g.queue[0]
 		g.queue = g.queue[1:]
 		g.flying++
-		w.pass = pass{probe: g.down()}
+		w.pass.probe = g.down()
 		close(w.granted)
 	}
 }
 
 // enter waits until a post may start; false when that is not before the deadline
 // or ctx is done. Who was let in leaves again.
-func (g *Gate) enter(ctx context.Context, deadline time.Time) (pass, bool) {
+func (g *Gate) enter(ctx context.Context, deadline time.Time, p pass) (pass, bool) {
 	if !time.Now().Before(deadline) || ctx.Err() != nil {
 		return pass{}, false
 	}
-	w := &waiter{granted: make(chan struct{})}
+	w := &waiter{granted: make(chan struct{}), pass: p}
 	g.mu.Lock()
 	g.queue = append(g.queue, w)
 	g.mu.Unlock()
@@ -145,6 +160,9 @@ func (g *Gate) leave(p pass, o Outcome, givenUp bool) (turn, time.Duration) {
 	defer g.mu.Unlock()
 	now := time.Now()
 	g.flying--
+	if p.probe {
+		g.probers = slices.DeleteFunc(g.probers, func(pair string) bool { return pair == p.pair })
+	}
 	defer g.admit(now)
 	if givenUp {
 		return same, 0
@@ -157,7 +175,8 @@ func (g *Gate) leave(p pass, o Outcome, givenUp bool) (turn, time.Duration) {
 
 func (g *Gate) accepted(now time.Time) (turn, time.Duration) {
 	was := g.down()
-	g.failures, g.parked = 0, false
+	g.took = now
+	g.failures, g.parked, g.probers = 0, false, nil
 	if !was {
 		return same, 0
 	}
@@ -175,6 +194,8 @@ func (g *Gate) refused(now time.Time, p pass, o Outcome) turn {
 		g.openAt(now.Add(parkedProbe))
 	case was && !p.probe:
 		// It began before the URL was down, and is no news.
+	case !was && o.OfRow && (p.again || now.Sub(g.took) < trusted):
+		// It is the row's, and neither a failure of the URL nor a sign that it takes others.
 	default:
 		g.parked = false
 		g.failures++
@@ -201,17 +222,26 @@ func (g *Gate) openAt(t time.Time) {
 	}
 }
 
-// closed is for how long nothing can be posted, 0 when something can. A URL that is
-// down and probed at this moment is looked at again after a while.
-func (g *Gate) closed() time.Duration {
+// closed is for how long a pair can post nothing, 0 when it can. A URL that is down and
+// probed at this moment is looked at again after a while. wants says that the pair has
+// something to post: then it has its turn to probe, after the others that have.
+func (g *Gate) closed(pair string, wants bool) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if d := time.Until(g.open); d > 0 {
+	turn := 0
+	if g.down() && wants {
+		if turn = slices.Index(g.probers, pair); turn < 0 {
+			turn, g.probers = len(g.probers), append(g.probers, pair)
+		}
+	}
+	// Who does not come in its turn is waited for as long as a row is fresh, and loses it.
+	if d := time.Until(g.open.Add(time.Duration(turn) * freshFor)); d > 0 {
 		return d
 	}
 	if g.down() && g.flying+len(g.queue) > 0 {
 		return freshFor
 	}
+	g.probers = g.probers[turn:]
 	return 0
 }
 

@@ -16,38 +16,42 @@ import (
 const spread = 12 // tenths
 
 func TestDeadURLIsProbedByOneEventAtATimeAndComesBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, nil)
-		r.answering(always(failed))
-		r.missing(200)
-		synctest.Wait()
-		if n := len(r.got()); n < 5 || n > 5+7 {
-			t.Errorf("%d posts before the URL was taken for down, want 5 and what was in flight", n)
-		}
-		if s := r.Status()["p"].Gate; !s.Down || s.Parked {
-			t.Errorf("gate %+v, want down", s)
-		}
-		n, reads := len(r.got()), r.fullReads()
-		r.atOnce()
-		after(5 * time.Minute)
-		if probes := len(r.got()) - n; probes < 5*60/30 || probes > 25 {
-			t.Errorf("%d probes in five minutes, want one in 30 s at last", probes)
-		}
-		if got := r.fullReads() - reads; got > 50 {
-			t.Errorf("%d reads of the source while the URL was down", got)
-		}
-		if n := r.atOnce(); n != 1 {
-			t.Errorf("%d probes at a time", n)
-		}
-		r.wantAlerts("callback URL down", 1)
-		r.answering(r.repair)
-		after(31 * time.Second)
-		r.wantAlerts("callback URL up", 1)
-		after(10 * time.Minute)
-		r.wantDepth(0)
-		r.wantAlerts("callback URL down", 1)
-		r.stop()
-	})
+	for name, answer := range map[string]callback.Outcome{"refuses every event": refused, "is away": failed} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil)
+				r.answering(always(answer))
+				r.missing(200)
+				synctest.Wait()
+				if n := len(r.got()); n < 5 || n > 5+7 {
+					t.Errorf("%d posts before the URL was taken for down, want 5 and what was in flight", n)
+				}
+				if s := r.Status()["p"].Gate; !s.Down || s.Parked {
+					t.Errorf("gate %+v, want down", s)
+				}
+				n, reads := len(r.got()), r.fullReads()
+				r.atOnce()
+				after(5 * time.Minute)
+				if probes := len(r.got()) - n; probes < 5*60/30 || probes > 25 {
+					t.Errorf("%d probes in five minutes, want one in 30 s at last", probes)
+				}
+				if got := r.fullReads() - reads; got > 50 {
+					t.Errorf("%d reads of the source while the URL was down", got)
+				}
+				if n := r.atOnce(); n != 1 {
+					t.Errorf("%d probes at a time", n)
+				}
+				r.wantAlerts("callback URL down", 1)
+				r.answering(r.repair)
+				after(31 * time.Second)
+				r.wantAlerts("callback URL up", 1)
+				after(10 * time.Minute)
+				r.wantDepth(0)
+				r.wantAlerts("callback URL down", 1)
+				r.stop()
+			})
+		})
+	}
 }
 
 func TestWhatWasInFlightWhenTheURLWentDownDoesNotDelayTheProbe(t *testing.T) {

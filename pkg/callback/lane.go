@@ -72,6 +72,8 @@ type lane struct {
 	rowBytes int            // of a body, as they were lately; 0 when unknown
 	limit    int            // how many to claim at a time; follows the speed of the receiver
 	waited   time.Duration  // of what came back last: from its reading to its post at most
+	rests    time.Time      // nothing is due before, unless it came since
+	probes   int            // of the URL since it was down, by this lane
 	back     []posted       // came back and is not written yet
 	finished time.Time      // when something was written last
 	tables   trouble        // with the databases
@@ -151,6 +153,7 @@ func (l *lane) run(ctx context.Context) {
 			l.back = append(l.back, p)
 			l.drainPosts()
 		case <-l.kick:
+			l.rests = time.Time{}
 		case <-timer.C:
 		}
 	}
@@ -174,11 +177,13 @@ func (l *lane) advance(ctx context.Context, draining bool) time.Duration {
 
 // begin puts new attempts on their way, and returns how long there are no more.
 func (l *lane) begin(ctx context.Context, draining bool) time.Duration {
+	wants := l.tables.fails == 0 && l.config.Queue.Depth(l.name) > 0 && !time.Now().Before(l.rests)
+	closed := l.dest.Gate.closed(l.name, wants)
 	l.calm()
 	if draining || l.config.Hold {
 		return l.config.Idle
 	}
-	if d := max(l.tables.wait(), l.dest.Gate.closed()); d > 0 {
+	if d := max(l.tables.wait(), closed); d > 0 {
 		return min(d, max(l.config.Idle, freshFor))
 	}
 	more, err := l.claim(ctx)
@@ -199,6 +204,7 @@ func (l *lane) untilDue(ctx context.Context) time.Duration {
 	if err != nil {
 		return l.failed(ctx, err)
 	}
+	l.rests = due
 	if t := time.Until(due); ok && t > 0 {
 		return min(d, t)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -311,6 +312,12 @@ func (q *memory) Due(ctx context.Context, pair string, now time.Time, limit int,
 	return due, nil
 }
 
+func (q *memory) Latest(ctx context.Context, pair string, now time.Time, limit int, skip func(string) bool) ([]callback.Record, error) {
+	due, err := q.Due(ctx, pair, now, math.MaxInt, skip)
+	slices.Reverse(due)
+	return due[:min(limit, len(due))], err
+}
+
 func (q *memory) Get(ctx context.Context, pair, key string) (callback.Record, bool, error) {
 	if err := q.begin(ctx, "get"); err != nil {
 		return callback.Record{}, false, err
@@ -422,7 +429,8 @@ type receiver struct {
 
 var (
 	accepted = callback.Outcome{Accepted: true}
-	failed   = callback.Outcome{Err: errors.New("answered 500")}
+	failed   = callback.Outcome{Err: errors.New("connection refused")}
+	refused  = callback.Outcome{Err: errors.New("answered 422"), OfRow: true}
 )
 
 func (r *receiver) Post(ctx context.Context, p callback.Post) callback.Outcome {

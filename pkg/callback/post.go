@@ -38,7 +38,7 @@ func (l *lane) post(ctx, starting context.Context) {
 
 // try makes one attempt when the gate lets it, and no later than the row is fresh.
 func (l *lane) try(ctx, starting context.Context, a attempt) posted {
-	p, ok := l.dest.Gate.enter(starting, a.read.Add(freshFor))
+	p, ok := l.dest.Gate.enter(starting, a.read.Add(freshFor), pass{pair: l.name, again: a.note.Failed > 0})
 	if !ok {
 		return posted{attempt: a, unsaid: true, stale: starting.Err() == nil}
 	}

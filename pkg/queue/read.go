@@ -110,22 +110,33 @@ const maxBadAtOnce = 1000
 // for which it says true, before limit counts; it must not call the queue. Due
 // locks nothing: the same records are returned again until Apply changes them.
 func (q *Queue) Due(ctx context.Context, group string, now time.Time, limit int, skip func(key string) bool) ([]Record, error) {
+	return q.claim(ctx, func(d *database) *sqlx.Stmt { return d.due }, group, now, limit, skip)
+}
+
+// Latest is Due with the latest due first.
+func (q *Queue) Latest(ctx context.Context, group string, now time.Time, limit int, skip func(key string) bool) ([]Record, error) {
+	return q.claim(ctx, func(d *database) *sqlx.Stmt { return d.latest }, group, now, limit, skip)
+}
+
+// claim returns records that a statement finds on one side of a time.
+func (q *Queue) claim(
+	ctx context.Context, which func(*database) *sqlx.Stmt, group string, at time.Time, limit int, skip func(key string) bool,
+) (claimed []Record, err error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	var due []Record
-	err := q.do(ctx, "claim due records", func(ctx context.Context, d *database) (err error) {
+	err = q.do(ctx, "claim records", func(ctx context.Context, d *database) (err error) {
 		left := limit
-		due, err = q.read(ctx, d, d.due, func(r Record) (want, more bool) {
+		claimed, err = q.read(ctx, d, which(d), func(r Record) (want, more bool) {
 			if skip != nil && skip(r.Key) {
 				return false, true
 			}
 			left--
 			return true, left > 0
-		}, group, now.UnixMilli())
+		}, group, at.UnixMilli())
 		return err
 	})
-	return due, err
+	return claimed, err
 }
 
 // List returns the records of a group in the order of their keys, at most limit;

@@ -29,6 +29,13 @@
 // other statuses, redirects (none is followed: the body would go to somebody who was not named), a timeout, an answer
 // that is no HTTP. 410 says that the URL is gone ([Outcome.Parked]).
 //
+// A failure may be that of this one body or of the URL ([Outcome.OfRow]). All that differs from one request to the next
+// is the body, and in the headers the id, the attempt and the columns. So these may be of the body: 400, 406 (filters of
+// content answer so), 409, 412, 413, 415, 422, 424, 431 (many columns), 500 (the receiver has stumbled over a value) and
+// 501 (it does not know the type). These are of the URL: no answer; whatever is about the path, the method, who we are or how
+// often we come, as 401, 403, 404, 405, 407, 408, 410, 421, 425 and 429; 411, for a length is always sent; 502, 503 and 504,
+// which say that there is nobody behind; and every other status.
+//
 // At most 4 KiB of an answer are read, for at most two seconds after its head. A longer or slower one costs its
 // connection; one that was read to its end gives its connection back for the next request. So a receiver that answers
 // without end, or a byte a minute, harms nobody.

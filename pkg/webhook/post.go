@@ -52,6 +52,8 @@ type Outcome struct {
 	Status int
 	// RetryAfter is how long the receiver asked to be left alone, at most an hour; 0 when it did not ask.
 	RetryAfter time.Duration
+	// OfRow is true for a status that may mean this body alone; the package comment has the list.
+	OfRow bool
 	// Parked is true for 410 Gone: the receiver says that the URL will not come back.
 	Parked bool
 	// Err says why the attempt was not accepted; nil when it was. Its text shows no user, password or query of the URL.
@@ -103,8 +105,20 @@ func (c *Client) post(ctx context.Context, r Request, now time.Time) Outcome {
 	default:
 		out.Err = fmt.Errorf("post %s: answered %s", t.name, statusText(status))
 	}
+	out.OfRow = ofRow(resp.StatusCode)
 	out.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	return out
+}
+
+// ofRow reports whether a receiver that answers with a status may take other bodies, as the package comment says.
+func ofRow(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusNotAcceptable, http.StatusConflict, http.StatusPreconditionFailed,
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusFailedDependency,
+		http.StatusRequestHeaderFieldsTooLarge, http.StatusInternalServerError, http.StatusNotImplemented:
+		return true
+	}
+	return false
 }
 
 // request builds what goes on the wire.

@@ -102,6 +102,7 @@ func TestStatusMeansOutcome(t *testing.T) {
 		retryAfter string
 		accepted   bool
 		parked     bool
+		ofRow      bool
 		atLeast    time.Duration
 		atMost     time.Duration
 	}{
@@ -111,14 +112,32 @@ func TestStatusMeansOutcome(t *testing.T) {
 		{status: 299, accepted: true},
 		{status: 301},
 		{status: 307},
-		{status: 400},
+		{status: 400, ofRow: true},
+		{status: 401},
+		{status: 403},
 		{status: 404},
+		{status: 405},
+		{status: 406, ofRow: true},
+		{status: 409, ofRow: true},
 		{status: 410, parked: true},
+		{status: 411},
+		{status: 412, ofRow: true},
+		{status: 413, ofRow: true},
+		{status: 415, ofRow: true},
+		{status: 421},
+		{status: 422, ofRow: true},
+		{status: 424, ofRow: true},
+		{status: 425},
 		{status: 429, retryAfter: "120", atLeast: 2 * time.Minute, atMost: 2 * time.Minute},
 		{status: 429, retryAfter: inAnHour, atLeast: 29 * time.Minute, atMost: 30 * time.Minute},
 		{status: 429, retryAfter: "86400", atLeast: time.Hour, atMost: time.Hour},
 		{status: 429},
-		{status: 500},
+		{status: 431, ofRow: true},
+		{status: 500, ofRow: true},
+		{status: 500, ofRow: true, retryAfter: "3", atLeast: 3 * time.Second, atMost: 3 * time.Second},
+		{status: 501, ofRow: true},
+		{status: 502},
+		{status: 504},
 		{status: 503, retryAfter: "1", atLeast: time.Second, atMost: time.Second},
 		{status: 799},
 	} {
@@ -137,7 +156,7 @@ func TestStatusMeansOutcome(t *testing.T) {
 				}
 			})
 			out := newClient(t).Post(t.Context(), request(s.URL))
-			if out.Accepted != c.accepted || out.Parked != c.parked || out.Status != c.status {
+			if out.Accepted != c.accepted || out.Parked != c.parked || out.OfRow != c.ofRow || out.Status != c.status {
 				t.Errorf("got %+v", out)
 			}
 			if (out.Err == nil) != c.accepted {

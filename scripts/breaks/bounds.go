@@ -42,6 +42,14 @@ var bounds = []brk{
 		edits: []edit{{"pkg/router/assign.go", "\t\t\tblamed = true\n", ""}},
 	},
 	{
+		promise: "G6", what: "a row that is refused again and again takes its URL down", test: "TestG6RefusedRowsDelayNoOther", pkg: "./pkg/callback",
+		edits: []edit{{"pkg/callback/gate.go", "case !was && o.OfRow && (p.again || now.Sub(g.took) < trusted):", "case !was && o.OfRow && p.again && false:"}},
+	},
+	{
+		promise: "G6", what: "a URL that is down is probed with what is due first", test: "TestG6FreshEventIsProbedBeforeTheRefusedRows", pkg: "./pkg/callback",
+		edits: []edit{{"pkg/callback/check.go", "\tif !down || l.probes%2 == 1 {\n", "\tif !down || l.probes >= 0 {\n"}},
+	},
+	{
 		promise: "G7", what: "a storm is called back at full speed", test: "TestG7StormIsHeldBackAndNothingIsDropped",
 		edits: []edit{{"pkg/callback/storm.go", "\tif s.perMinute <= 0 {\n\t\treturn due, false\n", "\tif s.perMinute != 0 {\n\t\treturn due, false\n"}},
 	},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -102,6 +103,13 @@ func (m *Memory) Due(ctx context.Context, group string, now time.Time, limit int
 		}
 	}
 	return due, nil
+}
+
+// Latest is queue.Queue's.
+func (m *Memory) Latest(ctx context.Context, group string, now time.Time, limit int, skip func(key string) bool) ([]queue.Record, error) {
+	due, err := m.Due(ctx, group, now, math.MaxInt, skip)
+	slices.Reverse(due)
+	return due[:min(max(limit, 0), len(due))], err
 }
 
 // group returns copies of a group's records, the first due first.

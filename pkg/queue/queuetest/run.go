@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	}{
 		{"DueByTime", testDueByTime},
 		{"DueSkipsWithoutCounting", testDueSkips},
+		{"LatestDueFirst", testLatest},
 		{"GroupsAreApart", testGroups},
 		{"NewestWins", testNewestWins},
 		{"SameIdentityTwiceInOnePut", testTwice},
@@ -136,6 +137,25 @@ func testDueSkips(w world) {
 		t.Fatalf("Due: %v", err)
 	}
 	wantKeys(t, got, "b d")
+}
+
+func testLatest(w world) {
+	t, s := w.t, w.store
+	put(t, s, one("c", 3*time.Second), one("a", time.Second), one("b", 2*time.Second), one("d", 4*time.Second))
+	put(t, s, queue.Put{Group: "h", Key: "x", Due: base.Add(3 * time.Second)})
+	latest := func(now time.Duration, limit int, skip func(string) bool) []queue.Record {
+		t.Helper()
+		got, err := s.Latest(t.Context(), "g", base.Add(now), limit, skip)
+		if err != nil {
+			t.Fatalf("Latest: %v", err)
+		}
+		return got
+	}
+	wantKeys(t, latest(3*time.Second, 10, nil), "c b a")
+	wantKeys(t, latest(3*time.Second, 2, nil), "c b")
+	wantKeys(t, latest(time.Hour, 2, func(key string) bool { return key == "d" || key == "b" }), "c a")
+	wantKeys(t, latest(time.Hour, 0, nil), "")
+	wantKeys(t, latest(0, 10, nil), "")
 }
 
 func testGroups(w world) {
