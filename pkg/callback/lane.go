@@ -179,7 +179,7 @@ func (l *lane) advance(ctx context.Context, draining bool) time.Duration {
 func (l *lane) begin(ctx context.Context, draining bool) time.Duration {
 	wants := l.tables.fails == 0 && l.config.Queue.Depth(l.name) > 0 && !time.Now().Before(l.rests)
 	closed := l.dest.Gate.closed(l.name, wants)
-	l.calm()
+	l.calm(closed > 0 || l.tables.fails > 0 || l.disk.fails > 0)
 	if draining || l.config.Hold {
 		return l.config.Idle
 	}

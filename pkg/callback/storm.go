@@ -36,7 +36,7 @@ type storm struct {
 	minutes int64   // the minute that usual knows of
 
 	began    time.Time // zero: there is no storm
-	held     time.Time // when something was held last
+	held     time.Time // when something was held last, or could not be looked at
 	next     time.Time // the last time that was given to a held row
 	attempts []time.Time
 	oldest   int // of attempts, which are the last perSecond ones
@@ -188,12 +188,17 @@ func (l *lane) arrived(n int) {
 	}
 }
 
-// calm notices that a storm is over.
-func (l *lane) calm() {
+// calm notices that a storm is over. While the URL, the databases or the queue are away
+// nothing is looked at, and what was held before is held still.
+func (l *lane) calm(away bool) {
 	depth := l.config.Queue.Depth(l.name)
+	now := time.Now()
 	l.mu.Lock()
+	if away {
+		l.storm.held = now
+	}
 	was := l.storm.status()
-	ends := l.storm.ends(time.Now(), depth)
+	ends := l.storm.ends(now, depth)
 	l.mu.Unlock()
 	if !ends {
 		return

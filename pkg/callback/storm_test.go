@@ -126,6 +126,57 @@ func TestStormOutlivesItsWorker(t *testing.T) {
 	})
 }
 
+// What keeps a pair from looking at its rows for longer than a held one waits does not end
+// its storm: else all that was held would go out at once.
+func TestStormGoesOnAfterAnOutage(t *testing.T) {
+	const perSecond, rows = 5, 300
+	for name, outage := range map[string]struct {
+		takes  time.Duration
+		begins func(r *rig)
+		ends   func(r *rig)
+	}{
+		"of the URL": {
+			2 * time.Minute,
+			func(r *rig) { r.answering(always(failed)) },
+			func(r *rig) { r.answering(r.repair) },
+		},
+		"of a database": {
+			3 * time.Minute,
+			func(r *rig) { r.do(func() { r.fail = func() error { return errPlanned } }) },
+			func(r *rig) { r.do(func() { r.fail = nil }) },
+		},
+		"of the queue": {
+			2 * time.Minute,
+			func(r *rig) { r.queue.failing(func(string) error { return errPlanned }) },
+			func(r *rig) { r.queue.failing(nil) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, start := newRig(t, stormy(100, perSecond)), time.Now()
+				r.answering(r.repair)
+				r.missing(rows)
+				after(20 * time.Second)
+				outage.begins(r)
+				after(outage.takes)
+				outage.ends(r)
+				for r.heard("divergence is usual again") == 0 && time.Since(start) < 10*time.Minute {
+					after(time.Second)
+				}
+				r.wantRate(perSecond, 0)
+				if n := r.queue.Depth("p"); n > perSecond {
+					t.Errorf("the end of the storm is told while %d rows are held", n)
+				}
+				after(10 * time.Second)
+				r.wantDepth(0)
+				r.wantAlerts("divergence jumps", 1)
+				r.wantAlerts("divergence is usual again", 1)
+				r.stop()
+			})
+		})
+	}
+}
+
 func TestWhatIsUsualIsNoStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, stormy(20, 20))

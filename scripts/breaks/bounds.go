@@ -50,6 +50,10 @@ var bounds = []brk{
 		edits: []edit{{"pkg/callback/check.go", "\tif !down || l.probes%2 == 1 {\n", "\tif !down || l.probes >= 0 {\n"}},
 	},
 	{
+		promise: "G7", what: "a storm ends while its URL is away", test: "TestStormGoesOnAfterAnOutage", pkg: "./pkg/callback",
+		edits: []edit{{"pkg/callback/storm.go", "\tif away {\n", "\tif away && depth < 0 {\n"}},
+	},
+	{
 		promise: "G7", what: "a storm is called back at full speed", test: "TestG7StormIsHeldBackAndNothingIsDropped",
 		edits: []edit{{"pkg/callback/storm.go", "\tif s.perMinute <= 0 {\n\t\treturn due, false\n", "\tif s.perMinute != 0 {\n\t\treturn due, false\n"}},
 	},
