@@ -235,6 +235,12 @@ func (d durable) Latest(ctx context.Context, pair string, now time.Time, limit i
 	return recordsOf(rows), err
 }
 
+// Beyond returns what is due after a time.
+func (d durable) Beyond(ctx context.Context, pair string, after time.Time, limit int, skip func(string) bool) ([]callback.Record, error) {
+	rows, err := d.Queue.Beyond(ctx, pair, after, limit, skip)
+	return recordsOf(rows), err
+}
+
 func recordsOf(rows []queue.Record) []callback.Record {
 	records := make([]callback.Record, len(rows))
 	for i, r := range rows {

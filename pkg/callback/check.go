@@ -79,18 +79,30 @@ func (l *lane) claim(ctx context.Context) (more bool, err error) {
 	return len(due) == n, nil
 }
 
-// due is what is due, n records at most, the earliest first. But every other probe of a URL
-// that is down is made with a fresh event, so that it is not found down for as long as
-// there are rows that it refuses: by time they are all before those that it would take.
+// due is what is due, n records at most. What is due later than any wait could make it was
+// written by a clock that was ahead, and is due, too.
 func (l *lane) due(ctx context.Context, n int, down bool) ([]Record, error) {
 	flies := func(key string) bool {
 		_, flies := l.flying[key]
 		return flies
 	}
-	if !down || l.probes%2 == 1 {
-		return l.config.Queue.Due(ctx, l.name, time.Now(), n, flies)
+	now := time.Now()
+	due, err := l.inTurn(ctx, now, n, down, flies)
+	if err != nil || len(due) == n || len(due) == l.config.Queue.Depth(l.name) {
+		return due, err
 	}
-	latest, err := l.config.Queue.Latest(ctx, l.name, time.Now(), max(n, probeAmong), flies)
+	stuck, err := l.config.Queue.Beyond(ctx, l.name, now.Add(l.longest), n-len(due), flies)
+	return append(due, stuck...), err
+}
+
+// inTurn is what is due by its time, the earliest first. But every other probe of a URL
+// that is down is made with a fresh event, so that it is not found down for as long as
+// there are rows that it refuses: by time they are all before those that it would take.
+func (l *lane) inTurn(ctx context.Context, now time.Time, n int, down bool, skip func(key string) bool) ([]Record, error) {
+	if !down || l.probes%2 == 1 {
+		return l.config.Queue.Due(ctx, l.name, now, n, skip)
+	}
+	latest, err := l.config.Queue.Latest(ctx, l.name, now, max(n, probeAmong), skip)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,9 @@
 // which pairs have a storm, is kept in the Memory, so that a worker that starts anew
 // probes where the one before did.
 //
+// A due time is one by the machine's clock, which may be set back: what is due later than
+// any wait could make it is due at once.
+//
 // # Concurrency
 //
 // A lane is owned by its goroutine; its posters only post. Whoever writes what

@@ -260,11 +260,15 @@ func (g *Gate) resume(m GateMemo, now time.Time) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.failures, g.parked, g.since = m.Failures, m.Parked, m.Since
-	if latest := now.Add(probeCap); !m.Parked && m.Open.Before(latest) {
-		g.open = m.Open
+	g.failures, g.parked, g.since, g.open = m.Failures, m.Parked, past(m.Since, now), now
+	if wait := m.Open.Sub(now); !m.Parked && wait > 0 && wait < probeCap {
+		g.open = now.Add(wait)
 	}
 }
+
+// past is a time that was written down, by the clock that this process goes by and never
+// ahead of it: the machine's may have been set since, and may be set again.
+func past(t, now time.Time) time.Time { return now.Add(-max(now.Sub(t), 0)) }
 
 // GateStatus is what is told of a URL.
 type GateStatus struct {

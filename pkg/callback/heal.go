@@ -115,7 +115,7 @@ func (l *lane) healed(r Record, n Note) {
 	if n.Seen > 0 {
 		seen = time.UnixMilli(n.Seen) // before it was confirmed and stored
 	}
-	took := time.Since(seen)
+	took := max(time.Since(seen), 0) // the clock may have been set back
 	how := "itself"
 	l.count(func(c *Counts) {
 		if n.Accepted > 0 {

@@ -38,6 +38,8 @@ type Queue interface {
 	Due(ctx context.Context, pair string, now time.Time, limit int, skip func(key string) bool) ([]Record, error)
 	// Latest is Due with the latest first.
 	Latest(ctx context.Context, pair string, now time.Time, limit int, skip func(key string) bool) ([]Record, error)
+	// Beyond returns records of a pair that are due after a time, as Due does.
+	Beyond(ctx context.Context, pair string, after time.Time, limit int, skip func(key string) bool) ([]Record, error)
 	// Get returns the record of one identity.
 	Get(ctx context.Context, pair, key string) (Record, bool, error)
 	// GetAll returns the records that there are of some keys of a pair, in no order.
@@ -91,7 +93,7 @@ type Outcome struct {
 	Accepted   bool
 	Err        error         // why it was not accepted; holds no secret
 	OfRow      bool          // it was answered, and the reason may be this row alone
-	RetryAfter time.Duration // asked for by the receiver, for the whole URL
+	RetryAfter time.Duration // asked for by the receiver, for the whole URL; at most an hour
 	Parked     bool          // the receiver says that it is gone for good
 	Elapsed    time.Duration
 }

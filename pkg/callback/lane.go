@@ -63,9 +63,11 @@ type lane struct {
 	config *Config
 	book   *book
 	log    zerolog.Logger
-	kick   chan struct{} // one: something has arrived
-	work   chan attempt  // room for all that is claimed
-	posts  chan posted   // likewise
+	// longest is the longest time that a record may have to wait.
+	longest time.Duration
+	kick    chan struct{} // one: something has arrived
+	work    chan attempt  // room for all that is claimed
+	posts   chan posted   // likewise
 
 	flying   map[string]int // what is claimed: the size of the body by key
 	bytes    int            // of all bodies in flying
@@ -106,12 +108,32 @@ func newLane(name string, d Destination, c *Config, b *book) *lane {
 	d.Concurrency = max(d.Concurrency, 1)
 	l := &lane{
 		name: name, dest: d, config: c, book: b, log: c.Log.With().Str("pair", name).Logger(),
-		kick: make(chan struct{}, 1), flying: map[string]int{},
+		longest: longestWait(d, c), kick: make(chan struct{}, 1), flying: map[string]int{},
 		storm: storm{perMinute: d.StormPerMinute, perSecond: max(d.StormPerSecond, 1)},
 	}
 	l.limit = 2 * d.Concurrency
 	l.work, l.posts = make(chan attempt, l.maxLimit()), make(chan posted, l.maxLimit())
 	return l
+}
+
+const (
+	// maxRetryAfter is the most that Outcome.RetryAfter asks for.
+	maxRetryAfter = time.Hour
+	// clockMargin is how much the clock may be set back without a record being due early.
+	clockMargin = time.Minute
+)
+
+// longestWait is the longest of all waits that are given to a record, by a clock that was
+// a little ahead. One that is due later is stuck: the clock was set back since.
+func longestWait(d Destination, c *Config) time.Duration {
+	return clockMargin + max(
+		d.RetryCap, maxRetryAfter, // it failed, or its row cannot be read
+		d.Grace,            // it was accepted
+		c.Settle,           // it is watched
+		unreadableRetry,    // its note makes no sense
+		time.Hour,          // it is an orphan above the budget
+		lookAfter(c.Limit), // it is held in a storm, however many there are
+	)
 }
 
 // maxLimit is the upper bound of limit; the lower one is Concurrency.

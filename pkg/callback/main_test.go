@@ -318,6 +318,14 @@ func (q *memory) Latest(ctx context.Context, pair string, now time.Time, limit i
 	return due[:min(limit, len(due))], err
 }
 
+func (q *memory) Beyond(ctx context.Context, pair string, after time.Time, limit int, skip func(string) bool) ([]callback.Record, error) {
+	if err := q.begin(ctx, "beyond"); err != nil {
+		return nil, err
+	}
+	beyond := slices.DeleteFunc(q.of(pair), func(r callback.Record) bool { return !r.Due.After(after) || skip(r.Key) })
+	return beyond[:min(limit, len(beyond))], nil
+}
+
 func (q *memory) Get(ctx context.Context, pair, key string) (callback.Record, bool, error) {
 	if err := q.begin(ctx, "get"); err != nil {
 		return callback.Record{}, false, err

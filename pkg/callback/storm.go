@@ -47,6 +47,9 @@ type storm struct {
 // advance forgets what is older than a minute.
 func (s *storm) advance(now time.Time) {
 	sec := now.Unix()
+	if sec < s.now-int64(len(s.second)) { // the clock was set back
+		s.second, s.sum, s.now, s.minutes = [60]int{}, 0, sec, sec/60
+	}
 	if minute := sec / 60; minute != s.minutes {
 		last := float64(s.sum) // of the minute before; there was nothing in those after it
 		for n := min(minute-s.minutes, 10*usualMinutes); n > 0 && s.began.IsZero(); n-- {
@@ -162,7 +165,8 @@ func (s *storm) resume(was StormStatus) {
 	if s.perMinute <= 0 || was.Since.IsZero() {
 		return
 	}
-	s.began, s.held = was.Since, time.Now()
+	now := time.Now()
+	s.began, s.held = past(was.Since, now), now
 	s.rows, s.itself, s.callback = was.Rows, was.HealedItself, was.HealedByCallback
 }
 

@@ -80,7 +80,7 @@ type database struct {
 
 	statements []*sqlx.Stmt // those below, to be closed
 
-	find, findAll, due, latest, from, fromAfter, nextDue *sqlx.Stmt
+	find, findAll, due, latest, beyond, from, fromAfter, nextDue *sqlx.Stmt
 
 	insert, update, remove, addDepth       *sqlx.Stmt
 	setAside, removeRow, setSeq, freePages *sqlx.Stmt
@@ -205,6 +205,7 @@ func (d *database) prepareStatements(ctx context.Context) error {
 			SELECT record.` + columns + ` FROM wanted CROSS JOIN record ON grp = ? AND key = k`},
 		{&d.due, `SELECT ` + columns + ` FROM record WHERE grp = ? AND due <= ? ORDER BY due, rowid`},
 		{&d.latest, `SELECT ` + columns + ` FROM record WHERE grp = ? AND due <= ? ORDER BY due DESC, rowid DESC`},
+		{&d.beyond, `SELECT ` + columns + ` FROM record WHERE grp = ? AND due > ? ORDER BY due, rowid`},
 		{&d.from, `SELECT ` + columns + ` FROM record WHERE grp = ? ORDER BY key LIMIT ?`},
 		{&d.fromAfter, `SELECT ` + columns + ` FROM record WHERE grp = ? AND key > ? ORDER BY key LIMIT ?`},
 		{&d.nextDue, `SELECT due FROM record WHERE grp = ? ORDER BY due LIMIT 1`},

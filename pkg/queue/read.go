@@ -118,6 +118,12 @@ func (q *Queue) Latest(ctx context.Context, group string, now time.Time, limit i
 	return q.claim(ctx, func(d *database) *sqlx.Stmt { return d.latest }, group, now, limit, skip)
 }
 
+// Beyond returns records of a group that are due after a time, the earliest first, at most
+// limit; skip as for Due. They are what a clock that was ahead has left.
+func (q *Queue) Beyond(ctx context.Context, group string, after time.Time, limit int, skip func(key string) bool) ([]Record, error) {
+	return q.claim(ctx, func(d *database) *sqlx.Stmt { return d.beyond }, group, after, limit, skip)
+}
+
 // claim returns records that a statement finds on one side of a time.
 func (q *Queue) claim(
 	ctx context.Context, which func(*database) *sqlx.Stmt, group string, at time.Time, limit int, skip func(key string) bool,

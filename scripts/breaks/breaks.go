@@ -59,6 +59,10 @@ var rows = []brk{
 		edits: []edit{{"pkg/manager/buckets.go", "usable := kept.Pass == s.state.Pass &&", "usable := kept.Pass != s.state.Pass &&"}},
 	},
 	{
+		promise: "G1", what: "a record that a clock ahead has written waits for its date", test: "TestG1ClockThatIsSetBackLeavesNoEventBehind", pkg: "./pkg/callback",
+		edits: []edit{{"pkg/callback/check.go", "\treturn append(due, stuck...), err\n", "\treturn append(due, stuck[:0]...), err\n"}},
+	},
+	{
 		promise: "G1", what: "the queue is not synced with every commit", test: "TestPowerLoss", pkg: "./pkg/queue",
 		edits: []edit{{"pkg/queue/database.go", "\"PRAGMA synchronous = FULL\"", "\"PRAGMA synchronous = NORMAL\""}},
 	},

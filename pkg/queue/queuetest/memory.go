@@ -112,6 +112,18 @@ func (m *Memory) Latest(ctx context.Context, group string, now time.Time, limit 
 	return due[:min(max(limit, 0), len(due))], err
 }
 
+// Beyond is queue.Queue's.
+func (m *Memory) Beyond(ctx context.Context, group string, after time.Time, limit int, skip func(key string) bool) ([]queue.Record, error) {
+	return m.Due(ctx, group, farFuture, limit, func(key string) bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return !m.records[identity{group, key}].Due.After(milli(after)) || skip != nil && skip(key)
+	})
+}
+
+// farFuture is after all that is ever due.
+var farFuture = time.UnixMilli(math.MaxInt64)
+
 // group returns copies of a group's records, the first due first.
 func (m *Memory) group(group string) []queue.Record {
 	m.mu.Lock()

@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"DueByTime", testDueByTime},
 		{"DueSkipsWithoutCounting", testDueSkips},
 		{"LatestDueFirst", testLatest},
+		{"BeyondATime", testBeyond},
 		{"GroupsAreApart", testGroups},
 		{"NewestWins", testNewestWins},
 		{"SameIdentityTwiceInOnePut", testTwice},
@@ -156,6 +157,25 @@ func testLatest(w world) {
 	wantKeys(t, latest(time.Hour, 2, func(key string) bool { return key == "d" || key == "b" }), "c a")
 	wantKeys(t, latest(time.Hour, 0, nil), "")
 	wantKeys(t, latest(0, 10, nil), "")
+}
+
+func testBeyond(w world) {
+	t, s := w.t, w.store
+	put(t, s, one("c", 3*time.Second), one("a", time.Second), one("b", 2*time.Second), one("d", 4*time.Second))
+	put(t, s, queue.Put{Group: "h", Key: "x", Due: base.AddDate(1, 0, 0)})
+	beyond := func(after time.Duration, limit int, skip func(string) bool) []queue.Record {
+		t.Helper()
+		got, err := s.Beyond(t.Context(), "g", base.Add(after), limit, skip)
+		if err != nil {
+			t.Fatalf("Beyond: %v", err)
+		}
+		return got
+	}
+	wantKeys(t, beyond(time.Second, 10, nil), "b c d")
+	wantKeys(t, beyond(time.Second, 2, nil), "b c")
+	wantKeys(t, beyond(time.Second, 1, func(key string) bool { return key == "b" }), "c")
+	wantKeys(t, beyond(0, 0, nil), "")
+	wantKeys(t, beyond(4*time.Second, 10, nil), "")
 }
 
 func testGroups(w world) {

@@ -16,6 +16,7 @@ type Store interface {
 	Put(ctx context.Context, puts []queue.Put) error
 	Due(ctx context.Context, group string, now time.Time, limit int, skip func(key string) bool) ([]queue.Record, error)
 	Latest(ctx context.Context, group string, now time.Time, limit int, skip func(key string) bool) ([]queue.Record, error)
+	Beyond(ctx context.Context, group string, after time.Time, limit int, skip func(key string) bool) ([]queue.Record, error)
 	Apply(ctx context.Context, changes []queue.Change) (applied int, err error)
 	NextDue(ctx context.Context, group string) (time.Time, bool, error)
 	Depth(group string) int
