@@ -79,6 +79,9 @@ type Chunk struct {
 	Stage Stage `json:"stage,omitempty"`
 	// Differ is the set of the buckets to Resolve (see ParseDiffer), empty for all.
 	Differ string `json:"differ,omitempty"`
+	// Only names the one row that is meant, by the id column, wherever it has moved to: it had the
+	// place UpTo when it was found. Empty is all of the range.
+	Only string `json:"only,omitempty"`
 	// Skip names rows of the range that are left out, since they kill who compares them:
 	// by the id column, or in a sweep by key by the text of the key. At most MaxSkip.
 	Skip []string `json:"skip,omitempty"`
@@ -125,6 +128,8 @@ type Result struct {
 	Error string `json:"error,omitempty"`
 	// Unfit says, with Error, that the worker has another configuration than the chunk.
 	Unfit bool `json:"unfit,omitempty"`
+	// Unread says that the Error is due to the rows of the chunk: see Unread.
+	Unread bool `json:"unread,omitempty"`
 	// Rows is how many source rows were compared.
 	Rows int `json:"rows,omitempty"`
 	// Healed counts suspects that were equal when read again.
@@ -144,6 +149,6 @@ type Result struct {
 	// Sums are those of a chunk that was to be added up, as Sums.Bytes writes them.
 	Sums []byte `json:"sums,omitempty"`
 	// Millisecond is how long the queries of the chunk took, the first look only;
-	// 0 when unknown. The size of a sweep's next chunks follows from it.
+	// 0 when unknown. The size of the next chunks follows from it.
 	Millisecond int `json:"millisecond,omitempty"`
 }

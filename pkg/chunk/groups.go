@@ -32,6 +32,15 @@ func (g Groups) Rows() int {
 	return rows
 }
 
+// Fewer parts two groups or more into portions of at most so many rows, and into two at least.
+func (g Groups) Fewer(most int) []Groups {
+	if all := g.Portions(most); len(all) > 1 {
+		return all
+	}
+	half := len(g.Some) / 2
+	return []Groups{{g.Of, g.ByKey, g.Some[:half]}, {g.Of, g.ByKey, g.Some[half:]}}
+}
+
 // Portions parts groups into such as have at most so many rows, or one group.
 func (g Groups) Portions(most int) []Groups {
 	var all []Groups

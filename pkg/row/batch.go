@@ -62,6 +62,7 @@ type Batch struct {
 	arena   []byte
 	ends    []int
 	rows    int // how many are expected
+	limit   int // of Bytes, 0 for none
 	seed    maphash.Seed
 	heads   []int32 // hash table over the rows' keys: 1 + the row, 0 for none
 	next    []int32 // the next row with the same slot
@@ -91,13 +92,35 @@ func NewBatch(m *Mapping, side Side, capacityRows int) *Batch {
 	}
 }
 
+// Limit sets how large a batch may become: one that has reached so many bytes takes no further row, so it has at most
+// the limit and one row. A first row of any size is taken. 0, as in a new batch, is no limit.
+func (b *Batch) Limit(limitBytes int) { b.limit = limitBytes }
+
+// TooLarge is the error of Append when the batch has reached its limit.
+type TooLarge struct {
+	// Side is the side of the rows.
+	Side Side
+	// Rows is how many were taken, at least one.
+	Rows int
+	// Bytes is what these have in memory.
+	Bytes int
+}
+
+// Error says how many rows were too much.
+func (e *TooLarge) Error() string {
+	return fmt.Sprintf("the rows of the %s are too large to be read together: the first %d have %d bytes, and more follow", e.Side, e.Rows, e.Bytes)
+}
+
 // Append adds a row: the value of the id column (nil if there is none, as on the destination), those of the key and
 // those of the mapped columns, in the mapping's order and as the driver delivers them. All is copied; nothing given is
-// kept. After an error the batch is as before.
+// kept. After an error, which may be TooLarge, the batch is as before.
 func (b *Batch) Append(id driver.Value, keys, cells []driver.Value) error {
 	if len(keys) != len(b.codecs.keys) || len(cells) != len(b.codecs.columns) {
 		panic(fmt.Sprintf("row: %d key values and %d cells for a mapping of %d and %d",
 			len(keys), len(cells), len(b.codecs.keys), len(b.codecs.columns)))
+	}
+	if b.limit > 0 && b.Bytes() >= b.limit {
+		return &TooLarge{b.side, b.Len(), b.Bytes()}
 	}
 	arena, ends := len(b.arena), len(b.ends)
 	err := b.append(id, keys, cells)

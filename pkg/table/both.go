@@ -2,7 +2,6 @@ package table
 
 import (
 	"context"
-	"database/sql/driver"
 	"slices"
 	"sync"
 
@@ -146,16 +145,8 @@ func (p *Pair) ReadDestinationFull(ctx context.Context, keys []row.Key, asString
 		}
 	}
 	batch = p.batch(pl, row.Destination, len(keys))
-	add := pl.desFull.rowOf(batch, row.Column{})
-	names := pl.desFull.names()
+	take := p.wholeRows(batch, &pl.desFull, row.Column{}, asString, &payloads)
 	queries := inQueries(p.des, &pl.desFull.list, pl.desKeys, args)
-	once := pl.once(row.Destination, p.des.checked(func(values []driver.Value) error {
-		if err := add(values); err != nil {
-			return err
-		}
-		body, err := pl.desFull.body(names, values, asString)
-		payloads = append(payloads, body)
-		return err
-	}), len(queries))
+	once := pl.once(row.Destination, p.des.checked(take), len(queries))
 	return batch, payloads, p.failed(pl, p.des.read(ctx, "read whole rows", queries, once))
 }

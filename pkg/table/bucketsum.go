@@ -151,7 +151,7 @@ func (p *Pair) ReadBuckets(ctx context.Context, c chunk.Chunk) (src, des *row.Ba
 	if c.Differ != "" {
 		room = max(c.Rows*differ.Len()/chunk.Buckets, 16)
 	}
-	src, des = row.NewBatch(&pl.mapping, row.Source, room), row.NewBatch(&pl.mapping, row.Destination, room)
+	src, des = p.batch(pl, row.Source, room), p.batch(pl, row.Destination, room)
 	read := func(on row.Side, l *list, take take) func(context.Context) error {
 		return func(ctx context.Context) error {
 			s := p.side(on)

@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/masixun71/cupid/pkg/chunk"
+	"github.com/masixun71/cupid/pkg/row"
 )
 
 // Fault is an error that does not pass by itself: somebody has to change the
@@ -65,7 +68,35 @@ const (
 	errStatementTimeout   = 1969 // MariaDB's max_statement_time
 	errQueryTimeout       = 3024 // MySQL's max_execution_time
 	errAccountLocked      = 3118
+
+	errEngine            = 1030
+	errBadIndex          = 1034
+	errOldIndex          = 1035
+	errSortMemory        = 1038
+	errPacketTooLarge    = 1153
+	errTableCrashed      = 1194
+	errTableNotRepaired  = 1195
+	errOutOfRange        = 1690
+	errIndexCorrupt      = 1712
+	errTableCorruptMySQL = 1877
 )
+
+// ofRows marks an error of a query, whose connection stood, that is due to the rows that were asked for or to how
+// many they are: see chunk.Unread. What a server says of its own state, and all that a connection says, is none.
+func ofRows(ctx context.Context, err error) error {
+	switch number(err) {
+	case errStatementTimeout, errQueryTimeout, errQueryInterrupted,
+		errEngine, errBadIndex, errOldIndex, errSortMemory, errPacketTooLarge,
+		errTableCrashed, errTableNotRepaired, errOutOfRange, errIndexCorrupt, errTableCorruptMySQL:
+		return &chunk.Unread{Err: err}
+	}
+	_, value := errors.AsType[*valueError](err)
+	_, large := errors.AsType[*row.TooLarge](err)
+	if value || large || errors.Is(context.Cause(ctx), errSlow) {
+		return &chunk.Unread{Err: err}
+	}
+	return err
+}
 
 // number is the server's error number in err, 0 when there is none.
 func number(err error) uint16 {

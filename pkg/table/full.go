@@ -19,18 +19,29 @@ func (p *Pair) ReadFull(ctx context.Context, ids []string, asString bool) (batch
 	if err != nil {
 		return nil, nil, p.src.explain(ctx, "read whole rows", err)
 	}
-	batch = row.NewBatch(&pl.mapping, row.Source, len(ids))
-	add := pl.full.rowOf(batch, pl.id)
-	names := pl.full.names()
-	err = p.src.read(ctx, "read whole rows", queries, one(p.src.checked(func(values []driver.Value) error {
+	batch = p.batch(pl, row.Source, len(ids))
+	take := p.wholeRows(batch, &pl.full, pl.id, asString, &payloads)
+	err = p.src.read(ctx, "read whole rows", queries, one(p.src.checked(take)))
+	return batch, payloads, p.failed(pl, err)
+}
+
+// wholeRows appends rows to batch and their objects to payloads, which are bounded together.
+func (p *Pair) wholeRows(batch *row.Batch, w *whole, id row.Column, asString bool, payloads *[][]byte) take {
+	add := w.rowOf(batch, id)
+	names := w.names()
+	bytes := 0
+	return func(values []driver.Value) error {
+		if n := batch.Len(); n > 0 && batch.Bytes()+bytes >= p.o.BatchBytes {
+			return &row.TooLarge{Side: batch.Side(), Rows: n, Bytes: batch.Bytes() + bytes}
+		}
 		if err := add(values); err != nil {
 			return err
 		}
-		body, err := pl.full.body(names, values, asString)
-		payloads = append(payloads, body)
+		body, err := w.body(names, values, asString)
+		bytes += len(body)
+		*payloads = append(*payloads, body)
 		return err
-	})))
-	return batch, payloads, p.failed(pl, err)
+	}
 }
 
 // names are the names of the payload's columns as JSON, with the colon.

@@ -65,6 +65,10 @@ func keyOfID(id string) (chunk.Position, error) {
 // idRange are the conditions on the source rows of a chunk whose bounds are ids.
 func (pl *plan) idRange(c chunk.Chunk) ([]condition, error) {
 	var b bounds
+	if c.Only != "" {
+		b.add(pl.id, "=", c.Only)
+		return b.conditions, b.err
+	}
 	if c.After != nil {
 		b.add(pl.id, ">", c.After.ID)
 	}
@@ -250,16 +254,16 @@ func (p *Pair) LastKey(ctx context.Context) (text string, ok bool, err error) {
 	if err != nil {
 		return "", false, p.src.explain(ctx, "read the greatest key", err)
 	}
-	text, ok, err = p.boundAt(ctx, pl, range_, " DESC", "LIMIT 1")
+	text, ok, err = p.boundAt(ctx, pl, row.Source, range_, " DESC", "LIMIT 1")
 	return text, ok, p.failed(pl, err)
 }
 
 func (p *Pair) cutKeys(ctx context.Context, pl *plan, range_ []condition, limit int) (last string, rows int, err error) {
-	full, ok, err := p.boundAt(ctx, pl, range_, "", fmt.Sprintf("LIMIT 1 OFFSET %d", limit-1))
+	full, ok, err := p.boundAt(ctx, pl, row.Source, range_, "", fmt.Sprintf("LIMIT 1 OFFSET %d", limit-1))
 	if err != nil || ok {
 		return full, limit, err
 	}
-	last, ok, err = p.boundAt(ctx, pl, range_, " DESC", "LIMIT 1")
+	last, ok, err = p.boundAt(ctx, pl, row.Source, range_, " DESC", "LIMIT 1")
 	if err != nil || !ok {
 		return "", 0, err
 	}
@@ -274,24 +278,26 @@ func (p *Pair) cutKeys(ctx context.Context, pl *plan, range_ []condition, limit 
 	return last, max(rows, 1), err
 }
 
-// boundAt is the text of the bound at one row of a range; ok is false if there is none.
-func (p *Pair) boundAt(ctx context.Context, pl *plan, range_ []condition, direction, limit string) (text string, ok bool, err error) {
+// boundAt is the text of the bound at one row of a range on a side, the source's if it is of ids; ok is
+// false if there is none.
+func (p *Pair) boundAt(ctx context.Context, pl *plan, on row.Side, range_ []condition, direction, limit string) (text string, ok bool, err error) {
+	s := p.side(on)
 	columns := []keyColumn{{column: pl.id}}
 	if pl.sweep.Mode == SweepByKey {
-		columns = pl.ordered(row.Source)
+		columns = pl.ordered(on)
 	}
 	var names, order []string
 	for _, c := range columns {
 		names = append(names, quote(c.column.Name))
 		order = append(order, quote(c.column.Name)+direction)
 	}
-	where, args := p.src.where(range_)
-	q := query{"SELECT " + strings.Join(names, ", ") + " FROM " + quote(p.src.o.Table) + where +
+	where, args := s.where(range_)
+	q := query{"SELECT " + strings.Join(names, ", ") + " FROM " + quote(s.o.Table) + where +
 		" ORDER BY " + strings.Join(order, ", ") + " " + limit, args}
-	err = p.src.read(ctx, "find the end of a chunk", []query{q}, one(func(values []driver.Value) error {
+	err = s.read(ctx, "find the end of a chunk", []query{q}, one(func(values []driver.Value) error {
 		var err error
-		if text, err = pl.boundText(values); err != nil {
-			return &valueError{p.src.o.Table, err}
+		if text, err = pl.boundText(on, values); err != nil {
+			return &valueError{s.o.Table, err}
 		}
 		ok = true
 		return nil
@@ -299,8 +305,8 @@ func (p *Pair) boundAt(ctx context.Context, pl *plan, range_ []condition, direct
 	return text, ok, err
 }
 
-// boundText is the text of a bound, given the values of the columns it is made of.
-func (pl *plan) boundText(values []driver.Value) (string, error) {
+// boundText is the text of a bound, given the values of the columns it is made of on a side.
+func (pl *plan) boundText(on row.Side, values []driver.Value) (string, error) {
 	if slices.Contains(values, nil) {
 		return "", fmt.Errorf("a bound is NULL")
 	}
@@ -308,10 +314,14 @@ func (pl *plan) boundText(values []driver.Value) (string, error) {
 		return idText(pl.id, values[0]), nil
 	}
 	rules := pl.mapping.Keys()
+	appendTo := row.Rule.AppendSource
+	if on == row.Destination {
+		appendTo = row.Rule.AppendDestination
+	}
 	parts := make([][]byte, len(values))
 	for i, at := range pl.sweep.order {
 		var err error
-		if parts[at], err = rules[at].AppendSource([]byte{}, values[i]); err != nil {
+		if parts[at], err = appendTo(rules[at], []byte{}, values[i]); err != nil {
 			return "", err
 		}
 	}

@@ -14,6 +14,9 @@ const (
 	DefaultIDColumn       = "id"
 )
 
+// DefaultBatchBytes is how many bytes of rows are read at a time from a side.
+const DefaultBatchBytes = 32 << 20
+
 // SideOptions describe one table and how to reach it.
 type SideOptions struct {
 	// Name stands before every error, such as "orders: src".
@@ -92,4 +95,8 @@ type PairOptions struct {
 	Source, Destination SideOptions
 	// Columns are the columns that are compared.
 	Columns []ColumnPair
+	// BatchBytes bounds the rows of one read in memory, those of a side: a read that meets more
+	// fails with a row.TooLarge, and is to be made of fewer rows. One row of any size is read.
+	// DefaultBatchBytes by default.
+	BatchBytes int
 }

@@ -30,6 +30,9 @@ type Pair struct {
 
 // NewPair makes a pair. It touches nothing; the first read connects.
 func NewPair(o PairOptions) *Pair {
+	if o.BatchBytes <= 0 {
+		o.BatchBytes = DefaultBatchBytes
+	}
 	p := &Pair{o: o, src: newSide(o.Source), des: newSide(o.Destination)}
 	p.kept = kept[plan]{
 		load: p.load, check: p.checkZones, altered: p.altered, turn: make(chan struct{}, 1),
@@ -131,7 +134,7 @@ func (p *Pair) ReadRange(ctx context.Context, c chunk.Chunk) (*row.Batch, error)
 
 // bounds are the conditions on the rows of a chunk.
 func (pl *plan) bounds(c chunk.Chunk) ([]condition, error) {
-	if c.Scan == chunk.Update {
+	if c.Scan == chunk.Update && c.Only == "" {
 		if pl.update.Name == "" {
 			return nil, &Fault{Problem: "an update scan needs updateColumn"}
 		}
@@ -147,13 +150,14 @@ func (pl *plan) bounds(c chunk.Chunk) ([]condition, error) {
 	return pl.idRange(c)
 }
 
-// checked marks the errors of t as those of a value.
+// checked marks the errors of t as those of a value, but for that of a batch which is full.
 func (s *side) checked(t take) take {
 	return func(values []driver.Value) error {
-		if err := t(values); err != nil {
-			return &valueError{s.o.Table, err}
+		err := t(values)
+		if _, full := errors.AsType[*row.TooLarge](err); err == nil || full {
+			return err
 		}
-		return nil
+		return &valueError{s.o.Table, err}
 	}
 }
 

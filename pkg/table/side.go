@@ -162,7 +162,7 @@ func readRaw(ctx context.Context, db *sqlx.DB, queries []query, rows func(i int)
 	err = c.Raw(func(dc any) error {
 		for i, q := range queries {
 			if err := runQuery(ctx, dc, q, rows(i)); err != nil {
-				return err
+				return ofRows(ctx, err)
 			}
 		}
 		return nil
@@ -209,8 +209,8 @@ func runOnce(ctx context.Context, dc any, q query, t take) (err error) {
 	return stream(ctx, st, q.args, t)
 }
 
-// stream executes a statement and hands its rows to t. After an error of t the
-// rest is not handed on.
+// stream executes a statement and hands its rows to t. An error of t ends the connection: it
+// would else be good for the next statement only when all other rows had come.
 func stream(ctx context.Context, st driver.Stmt, args []driver.Value, t take) (err error) {
 	q, ok := st.(driver.StmtQueryContext)
 	if !ok {
@@ -220,6 +220,8 @@ func stream(ctx context.Context, st driver.Stmt, args []driver.Value, t take) (e
 	for i, v := range args {
 		named[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	rows, err := q.QueryContext(ctx, named)
 	if err != nil {
 		return err
@@ -239,6 +241,7 @@ func stream(ctx context.Context, st driver.Stmt, args []driver.Value, t take) (e
 			return err
 		}
 		if err := t(dest); err != nil {
+			cancel()
 			return err
 		}
 	}

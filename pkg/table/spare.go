@@ -10,8 +10,9 @@ const maxSpareBytes = 8 << 20
 func (p *Pair) batch(pl *plan, on row.Side, rows int) *row.Batch {
 	b, ok := p.spare[on].Get().(*row.Batch)
 	if !ok || b.Mapping() != &pl.mapping { // the tables have changed since
-		return row.NewBatch(&pl.mapping, on, rows)
+		b = row.NewBatch(&pl.mapping, on, rows)
 	}
+	b.Limit(p.o.BatchBytes)
 	return b
 }
 

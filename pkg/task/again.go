@@ -25,7 +25,7 @@ type round struct {
 func (w *Worker) again(ctx context.Context, p *reader, c chunk.Chunk, suspects []suspect, look int, r *chunk.Result) ([]suspect, error) {
 	left := suspectsByID(suspects)
 	var found round
-	err := p.read(ctx, func() error {
+	err := p.read(ctx, c, func() error {
 		rows, err := lookAgain(ctx, p, suspects)
 		if err != nil {
 			return err

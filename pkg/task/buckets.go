@@ -12,7 +12,7 @@ import (
 
 // addUp adds up a chunk of a sweep by buckets. Nothing is compared yet.
 func (w *Worker) addUp(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) error {
-	err := p.read(ctx, func() error {
+	err := p.read(ctx, c, func() error {
 		start := time.Now()
 		defer func() { r.Millisecond = max(1, int(time.Since(start).Milliseconds())) }()
 		var err error
@@ -31,28 +31,10 @@ func (w *Worker) addUp(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 // counted when they were added up.
 func (w *Worker) resolve(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) ([]suspect, []orphan, error) {
 	var seen sighted
-	err := p.read(ctx, func() error {
+	err := p.read(ctx, c, func() error {
 		start := time.Now()
 		defer func() { r.Millisecond = max(1, int(time.Since(start).Milliseconds())) }()
-		src, des, err := p.ReadBuckets(ctx, c)
-		if err != nil {
-			return err
-		}
-		defer p.Release(src, des)
-		differ, err := found(ctx, p, src, des)
-		if err != nil {
-			return err
-		}
-		now := time.Now()
-		seen.add(src, differ, now)
-		if !w.config.Deletes[c.Pair] {
-			return nil
-		}
-		keys, err := leftOver(ctx, p, src, des)
-		for _, k := range keys {
-			seen.orphans = append(seen.orphans, orphan{k, now, seen.of})
-		}
-		return err
+		return p.fitRange(ctx, c, 1, func(part chunk.Chunk) error { return w.resolvePart(ctx, p, part, &seen) })
 	})
 	if err != nil {
 		return nil, nil, err
@@ -61,35 +43,45 @@ func (w *Worker) resolve(ctx context.Context, p *reader, c chunk.Chunk, r *chunk
 	return seen.suspects, seen.orphans, nil
 }
 
+// resolvePart is resolve for a part of a chunk.
+func (w *Worker) resolvePart(ctx context.Context, p *reader, part chunk.Chunk, seen *sighted) error {
+	src, des, err := p.ReadBuckets(ctx, part)
+	if err != nil {
+		return err
+	}
+	defer p.Release(src, des)
+	differ, err := found(ctx, p, src, des)
+	if err != nil {
+		return err
+	}
+	var keys []row.Key
+	if w.config.Deletes[part.Pair] {
+		if keys, err = leftOver(ctx, p, src, des); err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	seen.add(src, differ, now)
+	for _, k := range keys {
+		seen.orphans = append(seen.orphans, orphan{k, now, seen.of})
+	}
+	return nil
+}
+
 // found compares source rows with the destination rows that were read with them, and
 // those that are not among them with the ones that the destination has for their keys.
 func found(ctx context.Context, p Pair, src, des *row.Batch) ([]event.Found, error) {
-	here := event.Find(src, des)
 	var differ []event.Found
-	elsewhere := map[int]bool{}
-	var keys []row.Key
-	for _, f := range here {
+	var elsewhere []row.Key
+	for _, f := range event.Find(src, des) {
 		if f.Kind != row.Missing {
 			differ = append(differ, f)
 			continue
 		}
-		elsewhere[f.Index] = true
-		keys = append(keys, src.Key(f.Index))
+		elsewhere = append(elsewhere, src.Key(f.Index))
 	}
-	if len(keys) == 0 {
-		return differ, nil
-	}
-	more, err := p.ReadDestination(ctx, keys)
-	if err != nil {
-		return nil, err
-	}
-	defer p.Release(more)
-	for _, f := range event.Find(src, more) {
-		if elsewhere[f.Index] {
-			differ = append(differ, f)
-		}
-	}
-	return differ, nil
+	more, err := compare(ctx, p, src, elsewhere)
+	return append(differ, more...), err
 }
 
 // leftOver are the keys of the destination rows that the source has neither among the

@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -64,6 +65,7 @@ func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 		suspects = moving
 	}
 	if err != nil {
+		_, r.Unread = errors.AsType[*chunk.Unread](err)
 		r.Error = err.Error()
 		return r
 	}
@@ -75,10 +77,10 @@ func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 // many differ: it bounds the memory.
 const maxPortion = 2000
 
-// portions hands all to f in such portions.
+// portions hands all to f in such portions, or smaller ones where the rows are too large.
 func portions[T any](all []T, f func(some []T) error) error {
 	for some := range slices.Chunk(all, maxPortion) {
-		if err := f(some); err != nil {
+		if err := fit(some, f); err != nil {
 			return err
 		}
 	}
@@ -106,25 +108,29 @@ const minSumRows = 1000
 // first is the first look at a chunk of a scan.
 func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) ([]suspect, error) {
 	var found sighted
-	err := p.read(ctx, func() error {
+	err := p.read(ctx, c, func() error {
+		start := time.Now()
+		defer func() { r.Millisecond = max(1, int(time.Since(start).Milliseconds())) }()
 		reads, rows, counted, err := p.scanned(ctx, c)
 		if err != nil {
 			return err
 		}
-		for _, read := range reads {
-			src, err := read()
+		take := func(src *row.Batch) error {
+			differ, err := compare(ctx, p, src, event.Keys(src))
 			if err != nil {
 				return err
 			}
 			if !counted {
 				rows += src.Len()
 			}
-			differ, des, err := compare(ctx, p, src)
-			if err != nil {
+			found.add(src, differ, time.Now())
+			p.Release(src)
+			return nil
+		}
+		for _, read := range reads {
+			if err := read(take); err != nil {
 				return err
 			}
-			found.add(src, differ, time.Now())
-			p.Release(src, des)
 		}
 		r.Rows = rows
 		return nil
@@ -136,13 +142,21 @@ func (w *Worker) first(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 	return found.suspects, nil
 }
 
-// read reads some of the source rows of a chunk.
-type read func() (*row.Batch, error)
+// read reads some of the source rows of a chunk and hands them on, in batches as they fit.
+type read func(take func(src *row.Batch) error) error
 
 // ranges reads parts of a chunk, one after the other.
 func (r *reader) ranges(ctx context.Context, parts ...chunk.Chunk) (reads []read) {
 	for _, part := range parts {
-		reads = append(reads, func() (*row.Batch, error) { return r.ReadRange(ctx, part) })
+		reads = append(reads, func(take func(*row.Batch) error) error {
+			return r.fitRange(ctx, part, 1, func(part chunk.Chunk) error {
+				src, err := r.ReadRange(ctx, part)
+				if err != nil {
+					return err
+				}
+				return take(src)
+			})
+		})
 	}
 	return reads
 }
@@ -191,7 +205,15 @@ func (r *reader) updated(ctx context.Context, c chunk.Chunk) (reads []read, rows
 	}
 	r.updates.saw(true, mostlyEqual(u.Differ, u.Summed, u.Differ))
 	for some := range slices.Chunk(u.Read, maxPortion) {
-		reads = append(reads, func() (*row.Batch, error) { return r.ReadSource(ctx, some) })
+		reads = append(reads, func(take func(*row.Batch) error) error {
+			return fit(some, func(few []string) error {
+				src, err := r.ReadSource(ctx, few)
+				if err != nil {
+					return err
+				}
+				return take(src)
+			})
+		})
 	}
 	return reads, u.Rows, true, nil
 }
@@ -266,19 +288,6 @@ func fitting[T any](all []T) (int, error) {
 		}
 	}
 	return len(all), nil
-}
-
-// compare reads the destination rows of src and returns what differs.
-func compare(ctx context.Context, p Pair, src *row.Batch) ([]event.Found, *row.Batch, error) {
-	keys := event.Keys(src)
-	if len(keys) == 0 {
-		return nil, nil, nil
-	}
-	des, err := p.ReadDestination(ctx, keys)
-	if err != nil {
-		return nil, nil, err
-	}
-	return event.Find(src, des), des, nil
 }
 
 func newEvent(p *reader, c chunk.Chunk, s suspect, f event.Found) event.Event {

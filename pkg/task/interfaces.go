@@ -8,7 +8,9 @@ import (
 	"github.com/masixun71/cupid/pkg/row"
 )
 
-// Pair reads the two sides of a pair. Its methods are safe for concurrent use.
+// Pair reads the two sides of a pair. Its methods are safe for concurrent use. Those that read whole rows
+// fail with a row.TooLarge where these have more bytes than may be in memory, unless it is one row. An error is a
+// chunk.Unread where it is due to the rows that were asked for.
 type Pair interface {
 	// ReadRange reads the source rows of a chunk.
 	ReadRange(ctx context.Context, c chunk.Chunk) (*row.Batch, error)
@@ -26,6 +28,9 @@ type Pair interface {
 	// Parts divides a chunk, as far as that can be done: one of an update scan by its rows,
 	// others by their bounds.
 	Parts(ctx context.Context, c chunk.Chunk) ([]chunk.Chunk, error)
+	// CutOff divides a chunk whose rows are too large to be read together: first has so many rows
+	// of a side, about, and rest what follows; ok is false where it cannot be divided.
+	CutOff(ctx context.Context, c chunk.Chunk, on row.Side, rows int) (first, rest chunk.Chunk, ok bool, err error)
 	// GroupSums compares a part of a sweep's chunk, for which there are checksums, by groups of its
 	// rows: differ are those that are not equal.
 	GroupSums(ctx context.Context, c chunk.Chunk) (differ chunk.Groups, rows int, err error)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/masixun71/cupid/pkg/chunk"
 )
 
 // slowFailure is from when on a failed read counts as one that waited for a
@@ -29,10 +31,12 @@ func newReader(p Pair, s *stalled) *reader {
 	return &reader{Pair: p, places: make(chan struct{}, readers), stalled: s}
 }
 
-// read takes a place for as long as f runs. When another read of the pair fails
+// read takes a place for as long as f runs, which reads rows of c. When another read of the pair fails
 // slowly meanwhile, it fails with it: a worker whose hands are full of chunks of
-// one dead database would else wait for it once for each of them.
-func (r *reader) read(ctx context.Context, f func() error) error {
+// one dead database would else wait for it once for each of them. Rows that are too large say
+// nothing of the database, and nor does a chunk of one row, which may be one that cannot be read and
+// is tried again and again.
+func (r *reader) read(ctx context.Context, c chunk.Chunk, f func() error) error {
 	defer r.stalled.begin()()
 	before, _ := r.failed()
 	select {
@@ -42,11 +46,12 @@ func (r *reader) read(ctx context.Context, f func() error) error {
 	}
 	defer func() { <-r.places }()
 	if now, err := r.failed(); now != before {
-		return fmt.Errorf("not read, since another chunk of the pair could not be: %w", err)
+		return fmt.Errorf("not read, since another chunk of the pair could not be: %v", err) //nolint:errorlint // it is not this chunk's rows that could not be read
 	}
 	start := time.Now()
 	err := f()
-	if err != nil && time.Since(start) >= slowFailure {
+	_, _, large := tooLarge(err)
+	if err != nil && !large && c.Rows != 1 && time.Since(start) >= slowFailure {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.failures++

@@ -21,7 +21,7 @@ type orphan struct {
 // suspects like any other: the verdict on a row is that of the row comparison.
 func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.Result) ([]suspect, []orphan, error) {
 	var found sighted
-	err := p.read(ctx, func() error {
+	err := p.read(ctx, c, func() error {
 		start := time.Now()
 		defer func() { r.Millisecond = max(1, int(time.Since(start).Milliseconds())) }()
 		some, rows, counted, err := p.differing(ctx, c)
@@ -34,7 +34,7 @@ func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 				return err
 			}
 		}
-		for _, one := range some {
+		take := func(one portion) error {
 			src, des, err := p.ReadBoth(ctx, one.part, one.groups)
 			if err != nil {
 				return err
@@ -47,6 +47,12 @@ func (w *Worker) sweep(ctx context.Context, p *reader, c chunk.Chunk, r *chunk.R
 				found.addOrphans(src, des, time.Now())
 			}
 			p.Release(src, des)
+			return nil
+		}
+		for _, one := range some {
+			if err := p.fitPortion(ctx, one, take); err != nil {
+				return err
+			}
 		}
 		r.Rows = rows
 		return nil
@@ -171,7 +177,7 @@ func (w *Worker) lookForSource(ctx context.Context, p *reader, c chunk.Chunk, or
 	var events []event.Event
 	var lines []Line
 	confirmed := 0
-	err := p.read(ctx, func() error {
+	err := p.read(ctx, c, func() error {
 		// The destination first, as event.Judge has it of rows that change: the source then
 		// lacked the row for the settle time when the destination was read. And a row that is
 		// inserted on both sides in between is no orphan.

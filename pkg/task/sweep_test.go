@@ -47,6 +47,24 @@ func (p pair) Parts(_ context.Context, c chunk.Chunk) ([]chunk.Chunk, error) {
 	return []chunk.Chunk{first, second}, nil
 }
 
+// CutOff cuts off ids.
+func (p pair) CutOff(_ context.Context, c chunk.Chunk, _ row.Side, rows int) (first, rest chunk.Chunk, ok bool, err error) {
+	from, to := 0, 0
+	if c.After != nil {
+		from, err = strconv.Atoi(c.After.ID)
+	}
+	if err == nil {
+		to, err = strconv.Atoi(c.UpTo.ID)
+	}
+	if err != nil || from+rows >= to {
+		return first, rest, false, err
+	}
+	first, rest = c, c
+	first.UpTo = chunk.Position{ID: strconv.Itoa(from + rows)}
+	rest.After = &first.UpTo
+	return first, rest, true, nil
+}
+
 // firstFar is the first id of the rows that are scattered.
 const firstFar = 1 << 20
 

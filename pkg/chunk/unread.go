@@ -1,0 +1,12 @@
+package chunk
+
+// Unread is an error that is due to the rows which were asked for, or to how many they are: a query that outlived
+// its timeout, a page of a table that cannot be read, a value that makes no sense. The way to them stood, and
+// what others there are of a chunk may well be read without these.
+type Unread struct{ Err error }
+
+// Error is the error's own text.
+func (u *Unread) Error() string { return u.Err.Error() }
+
+// Unwrap returns the error itself.
+func (u *Unread) Unwrap() error { return u.Err }
