@@ -184,6 +184,7 @@ func (l *lane) check(ctx context.Context, due []Record, probe bool) (checked, er
 // decide says what is to become of one record.
 func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
 	switch {
+	case s.late: // it stays due
 	case s.skipped:
 		c.skipped = c.skipped || r.note.Unread == 0
 	case s.err != nil:

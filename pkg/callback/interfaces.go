@@ -57,7 +57,8 @@ type Queue interface {
 	Pairs() []string
 }
 
-// Pair reads the two sides of a pair. Safe for concurrent use.
+// Pair reads the two sides of a pair. Safe for concurrent use. What reads rows fails with a row.TooLarge where they,
+// with their objects, have more bytes than may be in memory, unless it is one row.
 type Pair interface {
 	// ReadFull reads source rows by the text of their id; rows that are gone are
 	// left out. payloads[i] is the JSON object of the whole row i.

@@ -18,6 +18,7 @@ type seen struct {
 	payload []byte
 	err     error // this row cannot be read, though others can
 	skipped bool  // it was not looked at
+	late    bool  // it was not looked at, since the bodies of others fill the memory
 }
 
 // known is a record with its note.
@@ -30,8 +31,39 @@ type known struct {
 // when the rows may be posted.
 func (l *lane) look(ctx context.Context, records []known, payloads bool) ([]seen, error) {
 	all, err := l.read(ctx, records, payloads)
+	if e, large := errors.AsType[*row.TooLarge](err); large && len(records) > 1 {
+		all, err = l.readInParts(ctx, records, payloads, max(e.Rows/2, 1))
+	}
 	if err != nil {
 		return nil, &readError{err}
+	}
+	return all, nil
+}
+
+// readInParts reads records whose rows are too large to be read together, so many at a time. Once the bodies fill the
+// memory the others are left for later.
+func (l *lane) readInParts(ctx context.Context, records []known, payloads bool, rows int) ([]seen, error) {
+	all := make([]seen, 0, len(records))
+	bytes := l.bytes
+	for len(all) < len(records) {
+		if payloads && bytes >= maxBodyBytes && len(all) > 0 {
+			all = append(all, seen{late: true})
+			continue
+		}
+		rest := records[len(all):]
+		some := rest[:min(rows, len(rest))]
+		found, err := l.read(ctx, some, payloads)
+		if _, large := errors.AsType[*row.TooLarge](err); large && len(some) > 1 {
+			rows = len(some) / 2
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range found {
+			bytes += len(s.payload)
+		}
+		all = append(all, found...)
 	}
 	return all, nil
 }

@@ -44,6 +44,8 @@ type world struct {
 	reads int               // of whole source rows, one for each call
 	rows  int               // in one such read at most
 	bad   map[int64]bool    // source rows that cannot be read
+	limit int               // of the bytes of payloads in one read, 0 for none
+	taken int               // bytes of payloads that were read
 	pad   []byte            // after every payload
 	fail  func() error      // all reads fail; may be nil
 	delay func(ctx context.Context)
@@ -135,6 +137,7 @@ func (w *world) ReadFull(ctx context.Context, ids []string) (*row.Batch, [][]byt
 	w.rows = max(w.rows, len(ids))
 	b := row.NewBatch(w.m, row.Source, len(ids))
 	var payloads [][]byte
+	bytes := 0
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil {
@@ -144,6 +147,9 @@ func (w *world) ReadFull(ctx context.Context, ids []string) (*row.Batch, [][]byt
 		if !ok {
 			continue
 		}
+		if w.limit > 0 && bytes >= w.limit {
+			return nil, nil, &row.TooLarge{Rows: len(payloads), Bytes: bytes}
+		}
 		if w.bad[n] {
 			return nil, nil, fmt.Errorf("row %s has a bad value", id)
 		}
@@ -152,7 +158,9 @@ func (w *world) ReadFull(ctx context.Context, ids []string) (*row.Batch, [][]byt
 		}
 		payloads = append(payloads, fmt.Appendf(nil, `{"id":%d,"number":%q,"name":%q}`, n, s.key, s.name))
 		payloads[len(payloads)-1] = append(payloads[len(payloads)-1], w.pad...)
+		bytes += len(payloads[len(payloads)-1])
 	}
+	w.taken += bytes
 	return b, payloads, nil
 }
 

@@ -5,12 +5,48 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/masixun71/cupid/pkg/callback"
 )
+
+// What is too large to be read together is read in parts, and what would be too much to wait for its post stays due.
+func TestG7RowsThatAreTooLargeTogetherAreReadInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var open atomic.Bool
+		r := newRig(t, func(r *rig) {
+			d := r.config.Destinations["p"]
+			d.Concurrency = 64
+			r.config.Destinations["p"] = d
+		})
+		r.do(func() { r.pad, r.limit = bytes.Repeat([]byte(" "), 1<<20), 3<<20 })
+		r.answering(func(ctx context.Context, p callback.Post) callback.Outcome {
+			for !open.Load() {
+				select {
+				case <-time.After(100 * time.Millisecond):
+				case <-ctx.Done():
+				}
+			}
+			return r.repair(ctx, p)
+		})
+		r.missing(100)
+		after(500 * time.Millisecond)
+		r.do(func() {
+			if r.taken > 67<<20 {
+				t.Errorf("%d MiB of bodies wait for their posts, want 64 and a read more", r.taken>>20)
+			}
+		})
+		open.Store(true)
+		after(time.Minute)
+		r.wantPosts(100)
+		r.wantDepth(0)
+		r.wantAlerts("pair stopped", 0)
+		r.stop()
+	})
+}
 
 func TestG6RowThatCannotBeReadStopsOnlyItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

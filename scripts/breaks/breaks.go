@@ -161,8 +161,8 @@ var rows = []brk{
 	{
 		promise: "G4", what: "the row of the first attempt is sent again", test: "TestG4NothingStaleIsSent",
 		edits: []edit{{
-			"pkg/callback/look.go", "\tall, err := l.read(ctx, records, payloads)\n\tif err != nil {\n\t\treturn nil, &readError{err}\n\t}\n",
-			"\tall, err := l.read(ctx, records, payloads)\n\tif err != nil {\n\t\treturn nil, &readError{err}\n\t}\n\tfor i, r := range records {\n\t\tif old, ok := firstSeen[r.Key]; ok {\n\t\t\tall[i] = old\n\t\t} else {\n\t\t\tfirstSeen[r.Key] = all[i]\n\t\t}\n\t}\n",
+			"pkg/callback/look.go", "\tif err != nil {\n\t\treturn nil, &readError{err}\n\t}\n",
+			"\tif err != nil {\n\t\treturn nil, &readError{err}\n\t}\n\tfor i, r := range records {\n\t\tif old, ok := firstSeen[r.Key]; ok {\n\t\t\tall[i] = old\n\t\t} else {\n\t\t\tfirstSeen[r.Key] = all[i]\n\t\t}\n\t}\n",
 		}, {"pkg/callback/look.go", "// known is a record with its note.\n", "var firstSeen = map[string]seen{}\n\n// known is a record with its note.\n"}},
 	},
 	{
