@@ -34,7 +34,7 @@ func (pl *plan) sweepRange(side row.Side, c chunk.Chunk) ([]condition, error) {
 		}
 		range_ = append(range_, upTo)
 	}
-	return pl.skipKeys(range_, columns, c.Skip)
+	return pl.skipKeys(range_, columns, c.Skip), nil
 }
 
 // sumRange are the conditions on the rows of a chunk on one side, that of an insert scan
@@ -119,22 +119,31 @@ func notNull(columns []keyColumn) []condition {
 // of a text. It is spelled with AND and OR, which every optimizer turns into a range of
 // an index, as it does not with (a, b) > (?, ?).
 func (pl *plan) keyBound(columns []keyColumn, text, op string) (condition, error) {
+	args, err := pl.boundArgs(columns, text)
+	if err != nil {
+		return condition{}, badBound(text, err)
+	}
+	return tupleBound(columns, args, op), nil
+}
+
+// boundArgs are the values to bind for the text of a key.
+func (pl *plan) boundArgs(columns []keyColumn, text string) ([]driver.Value, error) {
 	var key row.Key
 	if err := key.UnmarshalText([]byte(text)); err != nil {
-		return condition{}, badBound(text, err)
+		return nil, err
 	}
 	parts := key.Parts()
 	if len(parts) != len(columns) {
-		return condition{}, badBound(text, fmt.Errorf("it has %d parts and not %d", len(parts), len(columns)))
+		return nil, fmt.Errorf("it has %d parts and not %d", len(parts), len(columns))
 	}
 	args := make([]driver.Value, len(columns))
 	for i, c := range columns {
 		var err error
 		if args[i], err = boundArg(c.column, parts[pl.sweep.order[i]]); err != nil {
-			return condition{}, badBound(text, err)
+			return nil, err
 		}
 	}
-	return tupleBound(columns, args, op), nil
+	return args, nil
 }
 
 // tupleBound is the condition that columns stand in relation op, > or <=, to values,

@@ -3,8 +3,6 @@ package table
 import (
 	"database/sql/driver"
 	"slices"
-
-	"github.com/masixun71/cupid/pkg/row"
 )
 
 // skipIDs adds the condition that leaves out the rows with one of ids.
@@ -23,33 +21,22 @@ func (pl *plan) skipIDs(range_ []condition, ids []string) ([]condition, error) {
 	return append(range_, leftOut([]keyColumn{{pl.id, placeholder(pl.id)}}, args)), nil
 }
 
-// skipKeys is skipIDs for texts of keys, on one side.
-func (pl *plan) skipKeys(range_ []condition, columns []keyColumn, keys []string) ([]condition, error) {
+// skipKeys is skipIDs for texts of keys, on one side. A text that is no key of these columns is of another byColumn,
+// and no row of this one: whoever keeps it has it no longer than until the next pass begins.
+func (pl *plan) skipKeys(range_ []condition, columns []keyColumn, keys []string) []condition {
 	if len(keys) == 0 {
-		return range_, nil
+		return range_
 	}
 	var args []driver.Value
 	for _, text := range keys {
-		var key row.Key
-		if err := key.UnmarshalText([]byte(text)); err != nil {
-			return nil, badBound(text, err)
-		}
-		parts := key.Parts()
-		if len(parts) != len(columns) {
-			continue // of another byColumn, so it is no row of this one
-		}
-		for i, c := range columns {
-			v, err := boundArg(c.column, parts[pl.sweep.order[i]])
-			if err != nil {
-				return nil, badBound(text, err)
-			}
-			args = append(args, v)
+		if values, err := pl.boundArgs(columns, text); err == nil {
+			args = append(args, values...)
 		}
 	}
 	if len(args) == 0 {
-		return range_, nil
+		return range_
 	}
-	return append(range_, leftOut(columns, args)), nil
+	return append(range_, leftOut(columns, args))
 }
 
 // leftOut is the condition that the columns have none of the values in args, which are

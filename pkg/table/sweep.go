@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 
@@ -55,6 +56,9 @@ type SweepPlan struct {
 	Orphans bool
 	// Why says in words how the pair is swept, and what keeps it from a faster way.
 	Why string
+	// Key identifies the columns that bounds are made of, and how they are compared: a position that
+	// was kept with another means nothing.
+	Key string
 	// Choice says that the pair can be swept by key and by bucket, and Mode which is
 	// likely to be faster. Sums names what the buckets add up: what was added up under
 	// another name cannot be joined.
@@ -83,6 +87,7 @@ type sweepPlan struct {
 // sweep decides how the pair is swept.
 func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 	s := sweepPlan{sums: b.summer(keys, columns)}
+	s.Key = b.boundKey(pl, keys)
 	order, follows, why := b.order(keys)
 	if why != "" {
 		s.Mode = SweepByRow
@@ -111,6 +116,24 @@ func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 	}
 	s.buckets = b.buckets(s, keys, follows)
 	return s
+}
+
+// boundKey is a hash of what the bounds of any mode are made of: the tables, the columns of the key with their rules,
+// the id column, and the primary keys.
+func (b planner) boundKey(pl *plan, keys []columnPair) string {
+	o := b.p.o
+	text := []string{o.Source.Table, o.Destination.Table, pl.id.Name, pl.id.ColumnType}
+	text = append(append(append(text, o.Source.By...), ""), o.Destination.By...)
+	for _, cp := range keys {
+		text = append(text, cp.rule.Describe())
+	}
+	for _, m := range []*meta{b.src, b.des} {
+		text = append(text, "")
+		for _, c := range m.primaryColumns() {
+			text = append(text, c.column.Name, c.column.ColumnType)
+		}
+	}
+	return fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(strings.Join(text, "\x00"))))
 }
 
 // unfit names the columns that no checksum can compare; empty if there is none.

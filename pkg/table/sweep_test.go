@@ -389,3 +389,31 @@ func TestRowsThatAreSkippedAreNotRead(t *testing.T) {
 		}
 	}
 }
+
+// A key that was set aside by another byColumn is no row of this one, and what a position is made of has a name.
+func TestKeysOfAnotherByColumnLeaveNothingOut(t *testing.T) {
+	w := newWorld(t, mariadbtest.New, "v INT", "")
+	for n := range 5 {
+		w.both(t, n+1, "1")
+	}
+	c := chunk.Chunk{Pair: "p", Scan: chunk.Sweep, Open: true, Skip: []string{"2", "abc", "1,2", `\x`}}
+	src, des, err := w.pair.ReadBoth(t.Context(), c, chunk.Groups{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if src.Len() != 4 || des.Len() != 4 {
+		t.Errorf("read %d and %d rows, want all but row 2", src.Len(), des.Len())
+	}
+	was, err := w.pair.Ranges(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.open(t, func(o *table.PairOptions) { o.Source.By, o.Destination.By = []string{"id"}, []string{"id"} })
+	is, err := w.pair.Ranges(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if was.Key == "" || was.Key == is.Key {
+		t.Errorf("keys %q and %q of two byColumns", was.Key, is.Key)
+	}
+}
