@@ -129,6 +129,7 @@ func (s *status) print(out io.Writer) error {
 		}
 	}
 	printManager(w, s.Reports[managerSlot])
+	printOwed(w, s.Reports[managerSlot])
 	return w.Flush()
 }
 
@@ -206,6 +207,18 @@ func printManager(w io.Writer, report json.RawMessage) {
 	_, _ = fmt.Fprintln(w, "\nSET ASIDE: PAIR\tROW\tSCAN\tSINCE")
 	for _, a := range m.State.SetAside {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", a.Chunk.Pair, a.Row(), a.Chunk.Scan, a.At.Local().Format(time.DateTime))
+	}
+}
+
+// printOwed names the rows that cannot be read, though others can.
+func printOwed(w io.Writer, report json.RawMessage) {
+	var m manager.Status
+	if ipc.Decode(report, &m) != nil || len(m.State.Owed) == 0 {
+		return
+	}
+	_, _ = fmt.Fprintln(w, "\nUNREADABLE: PAIR\tROW\tSCAN\tSINCE")
+	for _, o := range m.State.Owed {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", o.Row.Chunk.Pair, o.Row.Row(), o.Row.Chunk.Scan, o.Row.At.Local().Format(time.DateTime))
 	}
 }
 

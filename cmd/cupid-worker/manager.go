@@ -176,7 +176,7 @@ func (s scanned) Ping(ctx context.Context) error { return definite(s.both.Ping(c
 // Sweep decides how the pair is swept.
 func (s scanned) Sweep(ctx context.Context) (manager.SweepPlan, error) {
 	plan, err := s.both.Sweep(ctx)
-	return manager.SweepPlan{Mode: plan.Mode.String(), How: plan.Why, Choice: plan.Choice, Sums: plan.Sums, Divisible: plan.Divisible, Inserts: plan.Inserts}, definite(err)
+	return manager.SweepPlan{Mode: plan.Mode.String(), How: plan.Why, Key: plan.Key, Choice: plan.Choice, Sums: plan.Sums, Divisible: plan.Divisible, Inserts: plan.Inserts}, definite(err)
 }
 
 // CutBuckets bounds a chunk of a sweep by buckets.

@@ -70,4 +70,8 @@
 // until too many are ahead of it. A chunk that has killed its workers is halved until
 // the row is known, which is then set aside: later chunks name it as one to leave out,
 // until Retry gives it back. A run with -once compares it all the same.
+//
+// A chunk that fails again and again for its own rows (see chunk.Unread), since one of them cannot be read
+// or all are too much for one query, is halved likewise, and the next chunks of its scan have
+// fewer rows. The one row that cannot be read is owed: see lane.owe.
 package manager

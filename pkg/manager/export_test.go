@@ -8,6 +8,8 @@ const (
 	MaxAhead        = maxAhead
 	MaxLate         = maxLate
 	MaxSetAside     = maxSetAside
+	MaxOwed         = maxOwed
+	MaxPieces       = maxPieces
 	Lead            = lead
 	MadeUpAhead     = madeUpAhead
 	AlertFailures   = alertFailures

@@ -21,6 +21,12 @@ const (
 	// unfitTime is for how long a chunk is offered to workers of another configuration before that is a failure. A
 	// reload renews the task workers last, after the callback worker has finished.
 	unfitTime = 3 * time.Minute
+	// unreadToHalve is how often a chunk's own rows must have been what it failed for before it is halved. Both
+	// sides answered in between, so it was not a whole database that hung. A half begins with one less.
+	unreadToHalve = 2
+	// maxPieces bounds how many chunks of a lane there are while some are halved: a table that somebody has locked
+	// is not cut into single rows.
+	maxPieces = 4 * maxOpen
 )
 
 // finish takes a task worker's word on a chunk.
@@ -36,9 +42,16 @@ func (l *lane) finish(r chunk.Result) {
 	}
 	if r.Error == "" {
 		l.window = min(l.window+1, maxOpen)
+		if p.owed != nil {
+			l.drop(p)
+			l.paid(p)
+			return
+		}
 		p.out.found.add(p.chunk, r)
 		if l.sweep != nil {
 			l.sweep.measure(p.chunk, r)
+		} else {
+			l.growth.measure(p.chunk.Rows, time.Duration(r.Millisecond)*time.Millisecond)
 		}
 		l.drop(p)
 		l.settle(p.out.look)
@@ -56,13 +69,27 @@ func (l *lane) finish(r chunk.Result) {
 		l.staged = append(l.staged, p)
 		return
 	}
-	l.window = failedOut
 	if p.failures++; p.failures == 1 {
 		p.failing = time.Now()
 	}
 	p.retry = time.Now().Add(delay(p.failures))
-	l.staged = append(l.staged, p)
 	l.log.Warn().Str("error", r.Error).Stringer("chunk", p.chunk).Int("failures", p.failures).Msg("chunk could not be compared; it is offered again")
+	if r.Unread {
+		if p.unread++; p.unread == 1 && !p.half && p.owed == nil {
+			l.growth.shrink(p.chunk.Rows)
+		}
+	}
+	if p.owed != nil && r.Unread {
+		l.putOff(p, r.Error)
+		return // it stops nobody else
+	}
+	if p.unread >= unreadToHalve && r.Unread && len(l.open) < maxPieces {
+		p.why = r.Error
+		l.crashed = append(l.crashed, p)
+	} else {
+		l.staged = append(l.staged, p)
+	}
+	l.window = failedOut
 	if !l.broken { // the others that were out fail for the same reason
 		l.broken, l.wait = true, time.Now().Add(delay(1))
 		if l.sweep != nil {
@@ -146,7 +173,7 @@ func (l *lane) heal() {
 		return
 	}
 	for _, p := range l.open {
-		if p.failures >= alertFailures {
+		if p.failures >= alertFailures && p.owed == nil {
 			return
 		}
 	}

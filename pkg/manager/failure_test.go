@@ -148,7 +148,8 @@ func TestChunkThatDoesNotFitIsOfferedUntilItDoes(t *testing.T) {
 	})
 }
 
-func TestChunkThatAlwaysFailsWaitsLongerAndIsToldOnce(t *testing.T) {
+// A connection that breaks is no fault of the rows, so the chunk stays whole.
+func TestChunkThatNeverArrivesWaitsLongerAndIsToldOnce(t *testing.T) {
 	inBubble(t, func(w *world) {
 		t := w.t
 		s := newSource()

@@ -13,33 +13,46 @@ import (
 // row has killed two workers that had nothing else in hand.
 const crashesToSetAside = 3
 
-// halve replaces a chunk that killed its workers by its two halves, or sets its
-// one row aside. On an error nothing has changed.
+// halve replaces a chunk that killed its workers, or whose rows could not be read, by its two halves, or
+// sets its one row aside, or has it owed. On an error nothing has changed.
 func (l *lane) halve(ctx context.Context, p *piece) error {
 	c := p.chunk
 	mid, rows, single, err := l.bisect(ctx, c)
 	if err != nil {
 		return err
 	}
-	if single && c.Crashes < crashesToSetAside {
+	unread := p.unread >= unreadToHalve
+	switch {
+	case single && unread:
+		if ok, err := l.owe(ctx, p); err != nil {
+			return err
+		} else if !ok {
+			l.staged = append(l.staged, p)
+			return nil
+		}
+	case single && c.Crashes < crashesToSetAside:
 		l.staged = append(l.staged, p)
 		return nil
-	}
-	switch {
 	case single:
-		if err := l.setAside(ctx, c); err != nil {
+		if err := l.setAside(ctx, p); err != nil {
 			return err
 		}
 		p.out.found.SetAside++
 	case rows == 0:
-		l.log.Warn().Stringer("chunk", c).Msg("chunk has killed its workers, and its rows are gone")
+		l.log.Warn().Stringer("chunk", c).Msg("the rows of a chunk that failed are gone")
 	default:
-		l.log.Warn().Stringer("chunk", c).Int("rows", c.Rows).Msg("chunk has killed its workers and is halved")
+		l.log.Warn().Stringer("chunk", c).Int("rows", c.Rows).Bool("unread", unread).Msg("chunk has killed its workers, or cannot be read, and is halved")
 		first, second := c, c
-		first.UpTo, first.Open, first.Rows, first.Crashes = mid, false, rows, 1
-		second.After, second.Rows, second.Crashes = &mid, max(c.Rows-rows, 1), 1
-		l.stage(p.out, first)
-		l.stage(p.out, second)
+		first.UpTo, first.Open, first.Rows = mid, false, rows
+		second.After, second.Rows = &mid, max(c.Rows-rows, 1)
+		if !unread {
+			first.Crashes, second.Crashes = 1, 1
+		}
+		for _, c := range []chunk.Chunk{first, second} {
+			if h := l.stage(p.out, c); unread {
+				h.unread = unreadToHalve - 1
+			}
+		}
 	}
 	l.drop(p)
 	l.settle(p.out.look)
@@ -54,6 +67,9 @@ func (l *lane) halve(ctx context.Context, p *piece) error {
 // and its source rows being gone does not make it done. Where c was cut without a look at
 // the rows its end is none of them, and the second half may have no source row.
 func (l *lane) bisect(ctx context.Context, c chunk.Chunk) (mid chunk.Position, rows int, single bool, err error) {
+	if c.Only != "" {
+		return c.UpTo, 1, true, nil
+	}
 	s := span{upTo: c.UpTo.ID, lo: c.From, hi: c.UpTo.Value, open: c.Open}
 	for limit := max(c.Rows/2, 1); ; limit = max(rows/2, 1) {
 		mid, rows, err = l.planner.cut(ctx, s, c.After, limit)
@@ -69,32 +85,48 @@ func (l *lane) bisect(ctx context.Context, c chunk.Chunk) (mid chunk.Position, r
 }
 
 // setAside sets the one row of a chunk aside. On an error nothing has changed.
-func (l *lane) setAside(ctx context.Context, c chunk.Chunk) error {
+func (l *lane) setAside(ctx context.Context, p *piece) error {
+	s, err := l.alone(ctx, p.chunk)
+	if err != nil {
+		return err
+	}
+	l.ledger.setAside(s)
+	l.log.Error().Stringer("chunk", s.Chunk).Str("row", s.Row()).Msg("this row kills every worker that compares it; it is set aside and the scan goes on")
+	l.alerts.Alert("row set aside", fmt.Sprintf("%s: %s kills every worker that compares it; it is set aside, and compared again after cupid-master retry", l.pair, s.words()))
+	return nil
+}
+
+// alone is the one row of a chunk, to be compared by itself.
+func (l *lane) alone(ctx context.Context, c chunk.Chunk) (SetAside, error) {
 	c.Skip, c.Differ = nil, "" // which are long
 	s := SetAside{ByKey: l.byKey(), At: time.Now().UTC()}
-	if c.Stage != chunk.Compare {
+	switch {
+	case c.Stage != chunk.Compare:
 		if !c.Open {
 			var err error
 			if s.ID, err = l.idOf(ctx, c); err != nil {
-				return err
+				return s, err
 			}
 		}
 		c.Stage = chunk.Resolve // when it is given back it is compared
+	case !s.ByKey && !c.Open:
+		c.Only = c.UpTo.ID // it may move, and what comes beside it is others'
 	}
 	s.Chunk = c
-	l.ledger.setAside(s)
-	l.log.Error().Stringer("chunk", c).Str("row", s.Row()).Msg("this row kills every worker that compares it; it is set aside and the scan goes on")
-	row := "the row " + s.Row()
+	return s, nil
+}
+
+// words names the row in a sentence.
+func (s SetAside) words() string {
 	switch {
-	case c.Scan == chunk.Update:
-		row = "the row " + c.UpTo.String()
-	case s.Row() == noRow && c.Stage == chunk.Compare:
-		row = "what the destination has above the source's last row"
+	case s.Chunk.Scan == chunk.Update:
+		return "the row " + s.Chunk.UpTo.String()
+	case s.Row() == noRow && s.Chunk.Stage == chunk.Compare:
+		return "what the destination has above the source's last row"
 	case s.Row() == noRow:
-		row = "a row of the destination alone"
+		return "a row of the destination alone"
 	}
-	l.alerts.Alert("row set aside", fmt.Sprintf("%s: %s kills every worker that compares it; it is set aside, and compared again after cupid-master retry", c.Pair, row))
-	return nil
+	return "the row " + s.Row()
 }
 
 // idOf is the id of the source row between the places of a chunk, empty for none.
@@ -111,11 +143,12 @@ func (l *lane) byKey() bool {
 	return l.sweep != nil && l.ledger.sweep(l.pair).Mode == SweepByKey
 }
 
-// skipping is a chunk as it is offered: without the rows that are set aside. A run with
+// skipping is the chunk of a piece as it is offered: without the rows that are set aside or owed. A run with
 // -once compares them all the same, since its verdict is about every row.
-func (l *lane) skipping(c chunk.Chunk) chunk.Chunk {
+func (l *lane) skipping(p *piece) chunk.Chunk {
+	c := p.chunk
 	if l.sweep == nil || !l.sweep.once {
-		c.Skip = l.ledger.skip(l.pair, l.byKey())
+		c.Skip = l.ledger.skip(l.pair, l.scan, l.byKey(), p.owed)
 	}
 	return c
 }
@@ -132,18 +165,8 @@ func (m *Manager) Retry(g GiveBack) {
 		for _, l := range m.lanes {
 			if l.pair == g.Pair && l.scan == s.Chunk.Scan {
 				l.log.Info().Stringer("chunk", s.Chunk).Msg("row given back; it is compared again")
-				l.inbox.again(s.Chunk)
+				l.inbox.again(s)
 			}
 		}
 	}
-}
-
-// again stages a chunk by itself.
-func (l *lane) again(c chunk.Chunk) {
-	k := &look{whole: true}
-	o := &outChunk{look: k, upTo: c.UpTo}
-	k.out = []*outChunk{o}
-	l.looks = append(l.looks, k)
-	c.Crashes, c.Skip = 0, nil
-	l.stage(o, c)
 }

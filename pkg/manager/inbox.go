@@ -14,7 +14,7 @@ type inbox struct {
 	mu      sync.Mutex // guards all but wake
 	results []chunk.Result
 	crashed []chunk.Chunk
-	retries []chunk.Chunk // rows that are given back
+	retries []SetAside    // rows that are given back
 	lost    time.Time     // when events of the pair were lost last
 	wake    chan struct{} // holds one token when there may be something
 }
@@ -50,15 +50,15 @@ func (b *inbox) lostAt() time.Time {
 }
 
 // again adds a row that is given back.
-func (b *inbox) again(c chunk.Chunk) {
+func (b *inbox) again(s SetAside) {
 	b.mu.Lock()
-	b.retries = append(b.retries, c)
+	b.retries = append(b.retries, s)
 	b.mu.Unlock()
 	wake(b.wake)
 }
 
 // take empties the inbox.
-func (b *inbox) take() (results []chunk.Result, crashed, retries []chunk.Chunk) {
+func (b *inbox) take() (results []chunk.Result, crashed []chunk.Chunk, retries []SetAside) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	results, crashed, retries = b.results, b.crashed, b.retries

@@ -21,7 +21,6 @@ type insertScan struct {
 	// begun is false as long as the cursor is the start id that the operator gave.
 	begun bool
 
-	growth growth
 	state  InsertState
 	clock  Clock
 	readAt time.Time // when clock was read, by the monotonic clock of this process
@@ -68,7 +67,6 @@ func (p *insertScan) begin(ctx context.Context) ([]*look, error) {
 		p.emptied()
 		return nil, nil
 	}
-	p.growth = growth{}
 	looks := p.lateLooks()
 	if p.state.Cursor == nil || *p.state.Cursor != head {
 		looks = append(looks, p.forward(head, p.clock.Now))
@@ -82,7 +80,7 @@ func (p *insertScan) forward(head string, seen time.Time) *look {
 	if p.state.Cursor != nil {
 		after = &chunk.Position{ID: *p.state.Cursor}
 	}
-	k := &look{span: span{upTo: head, head: true, grow: true, salt: salt()}, at: after}
+	k := &look{span: span{upTo: head, head: true, salt: salt()}, at: after}
 	k.fresh = func(after *chunk.Position, upTo chunk.Position) {
 		p.begun = true
 		l := Late{UpTo: upTo.ID, Seen: seen}
@@ -167,7 +165,7 @@ func (p *insertScan) lateLooks() []*look {
 }
 
 func (p *insertScan) late(l Late, final bool) *look {
-	k := &look{span: span{upTo: l.UpTo, grow: true, salt: salt()}}
+	k := &look{span: span{upTo: l.UpTo, salt: salt()}}
 	if l.After != nil {
 		k.at = &chunk.Position{ID: *l.After}
 	}
@@ -196,13 +194,7 @@ func (p *insertScan) cut(ctx context.Context, s span, at *chunk.Position, limit 
 		}
 		after = &at.ID
 	}
-	if s.grow {
-		limit = p.growth.limit(ctx, p.lane.source, limit)
-	}
 	last, rows, err := p.lane.source.CutIDs(ctx, after, &s.upTo, limit)
-	if s.grow {
-		p.growth.saw(rows, limit)
-	}
 	if err == nil && rows == 0 && s.head && p.begun && after != nil && equal(after, p.state.Cursor) {
 		err = p.lower(ctx, s.upTo)
 	}

@@ -103,6 +103,8 @@ type SweepPlan struct {
 	// Choice says that a pass which was begun by key or by bucket can go on as it is,
 	// whichever of the two Mode is.
 	Choice bool
+	// Key identifies the columns that bounds are made of and how they are compared: bounds of another mean nothing.
+	Key string
 	// Sums names what buckets add up. What was added up under another name is of no use.
 	Sums string
 	// Divisible says that large chunks of the sweep cost less than small ones, even where

@@ -58,7 +58,8 @@ type lane struct {
 	looks    []*look
 	open     map[string]*piece // by the id of the chunk: staged, out, or to be halved
 	staged   []*piece          // to be offered, the first one first
-	crashed  []*piece          // to be halved
+	crashed  []*piece          // to be halved, also those whose rows cannot be read
+	growth   growth            // of the chunks of a scan; a sweep has a pace
 	nextPass time.Time
 	rest     time.Time // nothing is cut before
 	broken   bool      // both sides must answer before the next chunk is offered: one failed, or none was offered yet
@@ -75,6 +76,8 @@ func (l *lane) run(ctx context.Context) {
 	defer timer.Stop()
 	if l.sweep != nil {
 		defer func() { l.sweep.saveSums(false) }()
+	} else {
+		l.takeUp()
 	}
 	for ctx.Err() == nil {
 		if l.hear(); !l.over() {
@@ -88,7 +91,7 @@ func (l *lane) run(ctx context.Context) {
 		var next chunk.Chunk
 		i := l.ripe()
 		if i >= 0 {
-			offers, next = l.offers, l.skipping(l.staged[i].chunk)
+			offers, next = l.offers, l.skipping(l.staged[i])
 		}
 		select {
 		case <-ctx.Done():
@@ -107,15 +110,15 @@ func (l *lane) over() bool { return l.sweep != nil && l.sweep.over }
 // hear takes in what has become of the chunks that are out.
 func (l *lane) hear() {
 	results, crashed, again := l.inbox.take()
-	for _, c := range again {
-		l.again(c)
+	for _, s := range again {
+		l.again(s)
 	}
 	for _, r := range results {
 		l.finish(r)
 	}
 	for _, c := range crashed {
 		if p, ok := l.open[c.ID]; ok && !slices.Contains(l.staged, p) && !slices.Contains(l.crashed, p) {
-			p.chunk.Crashes = c.Crashes
+			p.chunk.Crashes, p.unread = c.Crashes, 0
 			l.crashed = append(l.crashed, p)
 		}
 	}
@@ -129,8 +132,8 @@ func (l *lane) ripe() int {
 	if l.broken || len(l.open)-len(l.staged)-len(l.crashed) >= l.window {
 		return -1
 	}
-	now := time.Now()
-	return slices.IndexFunc(l.staged, func(p *piece) bool { return !p.retry.After(now) })
+	now, owing := time.Now(), l.owing()
+	return slices.IndexFunc(l.staged, func(p *piece) bool { return !p.retry.After(now) && (p.owed == nil || !owing) })
 }
 
 // sleep is how long there is nothing to do but to wait for an answer.
@@ -185,6 +188,7 @@ func (l *lane) plan(ctx context.Context) {
 			l.despair("begin scan", errForeign, time.Now())
 			return
 		}
+		l.growth.begin()
 		looks, err := l.planner.begin(ctx)
 		if err != nil {
 			l.fail(ctx, "begin scan", err)
@@ -249,7 +253,7 @@ func (l *lane) cutNext(ctx context.Context, k *look) error {
 	if last && k.span.filled {
 		upTo.ID = k.span.upTo
 	}
-	if rows == 0 && !last {
+	if rows == 0 && !k.span.open && !k.span.filled {
 		k.whole = true
 		l.settle(k)
 		return nil
@@ -278,12 +282,15 @@ func (l *lane) cut(ctx context.Context, k *look) (upTo chunk.Position, rows int,
 			return upTo, rows, false, err
 		}
 	}
-	limit := l.rows
+	var limit int
 	if l.sweep != nil {
 		limit = l.sweep.limit(k)
+	} else {
+		limit = l.growth.limit(ctx, l.source, l.rows)
 	}
 	upTo, rows, err = l.planner.cut(ctx, k.span, k.at, limit)
-	return upTo, rows, (k.span.open || k.span.filled) && rows < limit, err
+	l.growth.saw(rows, limit)
+	return upTo, rows, (k.span.open || k.span.filled || k.span.short) && rows < limit, err
 }
 
 // stage puts a part of o in line to be offered.

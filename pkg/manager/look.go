@@ -11,9 +11,12 @@ type span struct {
 	upTo   string
 	head   bool // upTo is the head of the table
 	lo, hi string
-	open   bool   // there is no upTo: the last chunk has everything above, and there always is one
-	filled bool   // the last chunk ends at upTo, whether there is a row or not
-	grow   bool   // chunks may be larger than the lane says; not when one is halved
+	open   bool // there is no upTo: the last chunk has everything above, and there always is one
+	filled bool // the last chunk ends at upTo, whether there is a row or not
+	// short says that a chunk with fewer rows than were asked for is the last one. What comes behind it while the
+	// look goes on, as it does without an end where the update column has the day alone, is for the next pass, which
+	// begins before this one did; what commits late is for the span's further looks.
+	short  bool
 	salt   uint32 // of the chunks
 	stage  chunk.Stage
 	differ string // the buckets to resolve, as a chunk has them
@@ -48,6 +51,10 @@ type piece struct {
 	failing  time.Time // when the first of them was
 	unfit    time.Time // when it first came to a worker of another configuration; zero: it never has
 	retry    time.Time // it is not offered before
+	unread   int       // how many of the failures were due to its rows
+	half     bool      // it is a part of what was cut
+	why      string    // it could not be read, once it is to be halved for that
+	owed     *SetAside // the row that it is, when the pass does not wait for it
 }
 
 // outChunk is a range that was cut; it may have been halved since.

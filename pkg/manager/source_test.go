@@ -57,7 +57,9 @@ type source struct {
 	nullKeys  int64   // rows without a key
 	threads   int
 	lag       time.Duration
-	noLag     bool // the account may not see it
+	noLag     bool   // the account may not see it
+	days      bool   // update times are whole days
+	key       string // of its sweep
 }
 
 func newSource() *source {
@@ -97,7 +99,15 @@ func (t *tx) insert() int64 {
 func (t *tx) write(id int64) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
-	t.lines = append(t.lines, &line{id: id, value: t.s.now().Unix(), looked: map[chunk.Scan]time.Time{}})
+	t.lines = append(t.lines, &line{id: id, value: t.s.value(t.s.now()), looked: map[chunk.Scan]time.Time{}})
+}
+
+// value is what the update column has at a time.
+func (s *source) value(at time.Time) int64 {
+	if s.days {
+		at = at.Truncate(24 * time.Hour)
+	}
+	return at.Unix()
 }
 
 func (t *tx) commit() {
@@ -216,6 +226,9 @@ func (s *source) within(c chunk.Chunk) []*line {
 		upTo = at(c.UpTo)
 	}
 	all := s.sorted(c.Scan)
+	if c.Only != "" {
+		return slices.DeleteFunc(slices.Clone(all), func(l *line) bool { return l.id != number(c.Only) || slices.Contains(c.Skip, c.Only) })
+	}
 	if c.Scan != chunk.Update { // many rows, and no need to look at each
 		above := func(l, bound *line) int {
 			if l.id > bound.id {
@@ -359,7 +372,9 @@ func (s *source) Window(_ context.Context, from, to time.Time) (string, string, 
 	if err := s.enter("window"); err != nil {
 		return "", "", err
 	}
-	return stamp(from), stamp(to), nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return stamp(time.Unix(s.value(from), 0)), stamp(time.Unix(s.value(to), 0)), nil
 }
 
 func (s *source) CutUpdates(_ context.Context, after *chunk.Position, lo, hi string, limit int) (chunk.Position, int, error) {
@@ -400,7 +415,7 @@ func (s *source) Sweep(context.Context) (manager.SweepPlan, error) {
 	if s.choice {
 		return manager.SweepPlan{Mode: manager.SweepByKey, How: "key by key", Choice: true, Sums: "sums"}, nil
 	}
-	return manager.SweepPlan{Mode: manager.SweepByKey, How: "key by key", Divisible: s.divisible, Inserts: s.divisible}, nil
+	return manager.SweepPlan{Mode: manager.SweepByKey, How: "key by key", Key: s.key, Divisible: s.divisible, Inserts: s.divisible}, nil
 }
 
 // CutKeys is CutIDs.

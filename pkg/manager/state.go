@@ -16,6 +16,8 @@ type State struct {
 	Sweep  map[string]SweepState  `json:"sweep,omitempty"`
 	// SetAside are the rows that killed the workers which compared them, the last one last.
 	SetAside []SetAside `json:"setAside,omitempty"`
+	// Owed are the rows that could not be read, though others could.
+	Owed []Owed `json:"owed,omitempty"`
 }
 
 // Knows reports whether a scan of a pair has begun once.
@@ -62,6 +64,8 @@ type SweepState struct {
 	// Urgent says that events of the pair were lost before the pass: it is not spread
 	// over the interval.
 	Urgent bool `json:"urgent,omitempty"`
+	// Key identifies what Position is made of, beside Mode; empty in a state of a build that did not know it.
+	Key string `json:"key,omitempty"`
 	// Position is up to where everything was compared; nil before the first chunk.
 	Position *string `json:"position,omitempty"`
 	// Top is the greatest key when a pass of a run with -once began, at which it ends. What
@@ -253,24 +257,35 @@ func (l *ledger) setAside(s SetAside) {
 		return o.Chunk.Pair == s.Chunk.Pair && o.Row() == s.Row() && o.ByKey == s.ByKey
 	})
 	aside = append(aside, s)
+	l.state.Owed = slices.DeleteFunc(slices.Clone(l.state.Owed), func(o Owed) bool { return o.Row.same(s) })
 	l.state.SetAside = aside[max(len(aside)-maxSetAside, 0):]
 	l.changed = true
 }
 
-// skip are the rows of a pair that a chunk is to leave out, byKey those of a sweep by key.
-func (l *ledger) skip(pair string, byKey bool) []string {
+// skip are the rows of a pair that a chunk of a scan is to leave out, byKey those of a sweep by key; but for own, if
+// that is the chunk.
+func (l *ledger) skip(pair string, scan chunk.Scan, byKey bool, own *SetAside) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var rows []string
-	for _, s := range l.state.SetAside {
+	add := func(s SetAside) {
 		if row := s.Row(); s.Chunk.Pair == pair && s.ByKey == byKey && row != noRow && !slices.Contains(rows, row) {
 			rows = append(rows, row)
+		}
+	}
+	for _, s := range l.state.SetAside {
+		add(s)
+	}
+	for _, o := range l.state.Owed {
+		if o.LeftOut && o.Row.Chunk.Scan == scan && (own == nil || !o.Row.same(*own)) {
+			add(o.Row)
 		}
 	}
 	return rows[:min(len(rows), chunk.MaxSkip)]
 }
 
-// giveBack takes rows out of those that are set aside, and returns them.
+// giveBack takes rows out of those that are set aside, and returns them. They are owed from then on, so that a
+// manager which is killed has them.
 func (l *ledger) giveBack(pair, row string) []SetAside {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -282,10 +297,33 @@ func (l *ledger) giveBack(pair, row string) []SetAside {
 			rest = append(rest, s)
 		}
 	}
+	for _, s := range back {
+		if !slices.ContainsFunc(l.state.Owed, func(o Owed) bool { return o.Row.same(s) }) {
+			l.state.Owed = append(slices.Clone(l.state.Owed), Owed{Row: s})
+		}
+	}
 	if len(back) > 0 {
 		l.state.SetAside, l.changed = rest, true
 	}
 	return back
+}
+
+// forgetKeys forgets the rows of a pair that are set aside by their keys, and returns them.
+func (l *ledger) forgetKeys(pair string) (gone []SetAside) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var rest []SetAside
+	for _, s := range l.state.SetAside {
+		if s.ByKey && s.Chunk.Pair == pair {
+			gone = append(gone, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	if len(gone) > 0 {
+		l.state.SetAside, l.changed = rest, true
+	}
+	return gone
 }
 
 // snapshot is a copy that the lanes do not change any more.
@@ -294,7 +332,7 @@ func (l *ledger) snapshot() State {
 	defer l.mu.Unlock()
 	return State{
 		Insert: maps.Clone(l.state.Insert), Update: maps.Clone(l.state.Update), Sweep: maps.Clone(l.state.Sweep),
-		SetAside: slices.Clone(l.state.SetAside),
+		SetAside: slices.Clone(l.state.SetAside), Owed: slices.Clone(l.state.Owed),
 	}
 }
 

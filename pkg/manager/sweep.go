@@ -144,12 +144,19 @@ func (s *sweepScan) begin(ctx context.Context) ([]*look, error) {
 		return nil, err
 	}
 	s.plan = plan
-	if !s.goesOn() {
+	if s.otherKey(plan) {
+		s.forgetKeys()
+	}
+	if s.goesOn() {
+		s.lane.takeUp()
+	} else {
+		s.lane.forgive()
 		s.state = SweepState{
 			Pass: s.state.Pass + 1, Mode: plan.Mode, Config: s.pair.Fingerprint, Restarted: s.once && s.state.Run == s.run,
 			Begun: time.Now().UTC(), Urgent: s.anew(), ChunkRow: s.rows, Last: s.state.Last,
 		}
 	}
+	s.state.Key = plan.Key
 	if s.state.Run = ""; s.once {
 		s.state.Run = s.run
 	}
@@ -201,8 +208,23 @@ func (s *sweepScan) goesOn() bool {
 	case !s.plan.allows(s.state.Mode):
 		s.lane.log.Warn().Str("was", s.state.Mode).Str("is", s.plan.Mode).Msg("the pair is swept in another way now; the pass begins again")
 		return false
+	case s.otherKey(s.plan):
+		s.lane.log.Warn().Msg("byColumn or a table is another than it was; the pass begins again")
+		return false
 	}
 	return true
+}
+
+// otherKey reports whether the bounds of the state are none of a plan's. Those of a state that does not say what
+// they are made of are taken for such.
+func (s *sweepScan) otherKey(p SweepPlan) bool { return s.state.Key != "" && s.state.Key != p.Key }
+
+// forgetKeys gives up the rows that were set aside by a key which is none any more: nobody could find them by it,
+// and they are compared with all others.
+func (s *sweepScan) forgetKeys() {
+	for _, row := range s.lane.ledger.forgetKeys(s.lane.pair) {
+		s.lane.log.Warn().Str("row", row.Row()).Msg("this row was set aside by a byColumn that is another now; it is compared again")
+	}
 }
 
 // allows reports whether a pass of a mode can go on.
@@ -348,7 +370,7 @@ func (s *sweepScan) pause(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !plan.allows(s.state.Mode) || s.state.Mode == SweepByBucket && plan.Sums != s.plan.Sums {
+	if !plan.allows(s.state.Mode) || s.otherKey(plan) || s.state.Mode == SweepByBucket && plan.Sums != s.plan.Sums {
 		s.lane.abandon()
 		s.lane.nextPass = time.Now()
 		return sweepAsk, nil

@@ -524,7 +524,9 @@ func TestG2EveryRowIsInThePass(t *testing.T) {
 					case n < 10:
 						c.Crashes = 2
 						w.m.Crashed(c)
-					case n < 13:
+					case n < 12:
+						w.unread(c)
+					case n < 15:
 						w.crash()
 						out = nil
 						w.start()
@@ -644,4 +646,39 @@ func TestTheFirstRowIsNoMeasure(t *testing.T) {
 			t.Errorf("the third chunk came after %s", took)
 		}
 	})
+}
+
+// Bounds of one byColumn mean nothing in another, whether a pass was under way or not.
+func TestG2ChangedKeyBeginsThePassAgain(t *testing.T) {
+	for _, c := range []struct {
+		was, is string
+		pass    uint32
+	}{{"a", "a", 3}, {"a", "b", 4}, {"", "b", 3}} { // a state of an older build does not say
+		t.Run(c.was+c.is, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				t := w.t
+				s := newSource()
+				s.key = c.is
+				s.add(100)
+				at := "50"
+				w.store.state = manager.State{
+					Sweep: map[string]manager.SweepState{"orders": {Pass: 3, Mode: manager.SweepByKey, Key: c.was, Begun: time.Now(), Position: &at}},
+					SetAside: []manager.SetAside{
+						{Chunk: chunk.Chunk{Pair: "orders", Scan: chunk.Sweep, UpTo: chunk.Position{ID: "20"}}, ByKey: true},
+						{Chunk: chunk.Chunk{Pair: "orders", Scan: chunk.Insert, UpTo: chunk.Position{ID: "30"}}},
+					},
+				}
+				w.sweeps("orders", s)
+				w.start()
+				got := w.take()
+				anew := c.pass == 4
+				if got.Salt != c.pass || (got.After == nil) != anew || (len(got.Skip) == 0) != anew {
+					t.Errorf("offered %+v, want pass %d, anew: %v", got, c.pass, anew)
+				}
+				if got := w.saved(); got.Sweep["orders"].Key != c.is || (len(got.SetAside) == 1) != anew {
+					t.Errorf("state %+v", got)
+				}
+			})
+		})
+	}
 }

@@ -14,7 +14,6 @@ type updateScan struct {
 	// overlap is how far each pass reaches back behind the watermark.
 	overlap  time.Duration
 	blindAge time.Duration
-	growth   growth
 	state    UpdateState
 	passed   time.Time // when the last completed pass began, by the monotonic clock of this process
 }
@@ -34,7 +33,6 @@ func (p *updateScan) begin(ctx context.Context) ([]*look, error) {
 		p.state.Watermark = clock.Now
 		p.keep() // what changes while cupid is down is looked at from here on
 	}
-	p.growth = growth{}
 	begun, start := time.Now(), p.start(clock.Now)
 	from := start.Add(-p.overlap)
 	var looks []*look
@@ -90,7 +88,7 @@ func (p *updateScan) look(ctx context.Context, from, to time.Time) (*look, error
 	if err != nil {
 		return nil, err
 	}
-	return &look{span: span{lo: lo, hi: hi, grow: true, salt: salt()}}, nil
+	return &look{span: span{lo: lo, hi: hi, short: true, salt: salt()}}, nil
 }
 
 // forget removes spans that have been looked at after they were final.
@@ -104,14 +102,7 @@ func (p *updateScan) forget(done []Late) {
 }
 
 func (p *updateScan) cut(ctx context.Context, s span, at *chunk.Position, limit int) (chunk.Position, int, error) {
-	if s.grow {
-		limit = p.growth.limit(ctx, p.lane.source, limit)
-	}
-	last, rows, err := p.lane.source.CutUpdates(ctx, at, s.lo, s.hi, limit)
-	if s.grow {
-		p.growth.saw(rows, limit)
-	}
-	return last, rows, err
+	return p.lane.source.CutUpdates(ctx, at, s.lo, s.hi, limit)
 }
 
 func (p *updateScan) keep() { p.lane.ledger.setUpdate(p.lane.pair, p.state) }

@@ -290,3 +290,42 @@ func TestG2ServerWithAnEarlierClockTakesOver(t *testing.T) {
 		same(t, s.unlooked(chunk.Update), nil)
 	})
 }
+
+// A pass ends although rows of its last value go on being written: those behind it are the next pass's.
+func TestG2UpdateScanOfWholeDaysEndsItsPasses(t *testing.T) {
+	inBubble(t, func(w *world) {
+		t := w.t
+		s := newSource()
+		s.days = true
+		s.add(25)
+		var quiet atomic.Bool
+		s.fail = func(op string) error {
+			if op == "cut" && !quiet.Load() {
+				s.add(1) // whenever the scan looks, there is one row more
+			}
+			return nil
+		}
+		w.updates(s)
+		w.start()
+		chunks := func(n int) {
+			for range n {
+				if c, ok := w.within(time.Second); ok {
+					s.look(c)
+					w.done(c)
+				}
+			}
+		}
+		chunks(50)
+		s.put(2) // behind the position
+		chunks(50)
+		if slices.Contains(s.unlooked(chunk.Update), 2) {
+			t.Error("a row that changed behind the position was not looked at while others were written")
+		}
+		quiet.Store(true)
+		pass(t, 24*time.Hour)
+		w.work(s, time.Minute)
+		s.put(4)
+		w.work(s, time.Minute)
+		same(t, s.unlooked(chunk.Update), nil)
+	})
+}
