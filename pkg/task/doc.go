@@ -11,6 +11,11 @@
 // of one pair read at once, so that a dead database delays its own pair. A chunk is reported done when every row of it is equal on both
 // sides, healed, or an event that the callback worker has on disk.
 //
+// # Memory
+//
+// Rows may be of any size. A read that meets more bytes than are allowed at a time fails, and is made
+// of fewer rows: see fit.
+//
 // # Checksums
 //
 // A sweep's chunk is compared by checksums, then by those of groups of its rows, and rows
