@@ -28,8 +28,8 @@ type Destination struct {
 	Grace time.Duration
 	// RetryCap is the longest wait between two attempts of an event.
 	RetryCap time.Duration
-	// DeletePerHour is how many attempts with orphans there may be in an hour; 0
-	// drops them.
+	// DeletePerHour is how many attempts with orphans may begin within any 60 minutes;
+	// 0 drops them.
 	DeletePerHour int
 	// StormPerMinute is how many rows must diverge within a minute, and ten times as
 	// many as usual, for a storm; 0 is none. StormPerSecond is how many attempts may
@@ -47,7 +47,8 @@ type Config struct {
 	// with 0 they are not shared.
 	Limit  int
 	Alerts Alerts
-	// Memory keeps which URLs are down and which pairs have a storm; nil: nothing does.
+	// Memory keeps which URLs are down, which pairs have a storm, and what was spent of
+	// DeletePerHour; nil: nothing does.
 	Memory Memory
 	// Settle is the wait between two looks at a watched row.
 	Settle time.Duration
@@ -63,7 +64,8 @@ type Config struct {
 	Draining <-chan struct{}
 	Log      zerolog.Logger
 
-	changed func() // what the Memory keeps has changed
+	changed func()       // what the Memory keeps has changed
+	keep    func() error // it is on disk when this returns
 	lately  *lately
 }
 
@@ -90,7 +92,7 @@ func New(c Config) *Worker {
 		forgets: make(chan string, forgetRoom),
 	}
 	w.memo = newMemo(w)
-	w.config.changed, w.config.lately = w.memo.changed, newLately()
+	w.config.changed, w.config.keep, w.config.lately = w.memo.changed, w.memo.save, newLately()
 	for name, d := range c.Destinations {
 		w.lanes[name] = newLane(name, d, &w.config, w.book)
 	}

@@ -178,6 +178,7 @@ func (l *lane) check(ctx context.Context, due []Record, probe bool) (checked, er
 			return c, err
 		}
 	}
+	l.keepBudget(&c)
 	return c, nil
 }
 
@@ -193,7 +194,12 @@ func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
 		c.add(Change{Record: r.Record, Remove: true}, func() { l.gone(r) })
 	case s.found == nil:
 		c.add(Change{Record: r.Record, Remove: true}, func() { l.healed(r.Record, r.note) })
-	case r.note.Kind == event.Orphan && !l.mayDelete(c, r, read):
+	case r.note.Kind == event.Orphan && l.dest.DeletePerHour == 0:
+		c.add(Change{Record: r.Record, Remove: true}, func() {
+			l.log.Info().Str("key", r.Key).Msg("event dropped: orphans are not called back any more")
+		})
+	case r.note.Kind == event.Orphan && !l.mayDelete(read):
+		l.waitTurn(c, r, read)
 	default:
 		looks := event.Add(r.note.Looks, s.found.Look)
 		if (r.note.State == Watched || len(looks) > 1) && event.Judge(looks) == event.Again {
@@ -207,39 +213,18 @@ func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
 			return
 		}
 		n := r.note
+		counted := int64(0)
 		if n.Kind = event.Kind(s.found.Kind); n.Kind == event.Orphan {
-			l.deletes++
+			counted = l.spend(read)
 		}
 		l.relapse(r.Record)
 		n.Columns, n.State, n.Unread, n.Held = s.columns, Pending, 0, false
 		n.Looks = []event.Look{s.found.Look}
 		c.attempts = append(c.attempts, attempt{
 			rec: r.Record, note: n, repeat: r.note.State == Accepted, body: event.AppendBody(make([]byte, 0, len(s.payload)+32), n.Kind, s.payload), read: read,
+			counted: counted,
 		})
 	}
-}
-
-// mayDelete reports whether an orphan may be called back now. Above the budget of
-// the hour it waits for the next one, and an operator is told: so many rows too
-// many are more likely a fault of the source than of the destination.
-func (l *lane) mayDelete(c *checked, r known, now time.Time) bool {
-	if l.dest.DeletePerHour == 0 {
-		c.add(Change{Record: r.Record, Remove: true}, func() {
-			l.log.Info().Str("key", r.Key).Msg("event dropped: orphans are not called back any more")
-		})
-		return false
-	}
-	if now.Sub(l.deleteHour) >= time.Hour {
-		l.deleteHour, l.deletes = now, 0
-	}
-	if l.deletes < l.dest.DeletePerHour {
-		return true // counted when it is posted
-	}
-	c.add(change(r.Record, r.note, l.deleteHour.Add(time.Hour)), func() {
-		l.count(func(n *Counts) { n.DeletesHeld++ })
-		l.config.Alerts.Alert("deletes held back", l.name+": more orphans than deletePerHour allows; the rest waits for the next hour")
-	})
-	return false
 }
 
 // makesNoSense sets a record aside whose note cannot be read. It stays in the queue.

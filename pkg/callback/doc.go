@@ -35,6 +35,8 @@
 // An event that Submit has returned for is on disk, and stays there until its row
 // was seen equal or gone from the source. An answer is written before the next
 // attempt of its identity. A kill repeats at most the attempts that were in flight.
+// Within any 60 minutes no more attempts with orphans begin than DeletePerHour,
+// whenever workers are killed: they are counted on disk before they begin; see budget.
 //
 // # Failures
 //
@@ -49,7 +51,8 @@
 // in turn, and every other probe of a pair takes an event that has hardly failed, so that
 // one which is taken is not behind all those that are refused. Which URLs are down, and
 // which pairs have a storm, is kept in the Memory, so that a worker that starts anew
-// probes where the one before did.
+// probes where the one before did. While the Memory cannot be written no orphan is
+// posted, and everything else is.
 //
 // A due time is one by the machine's clock, which may be set back: what is due later than
 // any wait could make it is due at once.

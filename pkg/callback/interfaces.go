@@ -119,6 +119,9 @@ type Memo struct {
 	Gates map[string]GateMemo `json:"gates,omitempty"`
 	// Storms are those that go on, by the name of the pair.
 	Storms map[string]StormStatus `json:"storms,omitempty"`
+	// Deletes are how many attempts with orphans count against DeletePerHour, by the
+	// name of the pair and the minute since 1970.
+	Deletes map[string]map[int64]int `json:"deletes,omitempty"`
 }
 
 // GateMemo is a URL that is down.

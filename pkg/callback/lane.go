@@ -49,7 +49,7 @@ type Counts struct {
 	// Unreadable counts the times that an event or its row could not be read,
 	// while others could.
 	Unreadable uint64 `json:"unreadable"`
-	// DeletesHeld counts the times that an orphan had to wait for the next hour.
+	// DeletesHeld counts the times that an orphan had to wait for its budget.
 	DeletesHeld uint64 `json:"deletesHeld"`
 	// HeldBack counts rows that were held back in a storm.
 	HeldBack uint64 `json:"heldBack"`
@@ -81,12 +81,12 @@ type lane struct {
 	tables   trouble        // with the databases
 	disk     trouble        // with the queue
 
-	deleteHour time.Time // since when deletes are counted
-	deletes    int       // orphans called back since then
+	unkept bool // it was told that the budget cannot be kept
 
 	mu     sync.Mutex // guards all below
 	counts Counts
 	storm  storm
+	budget budget
 	// byCallback and byItself are how long rows took to heal.
 	byCallback, byItself healTimes
 }
@@ -109,7 +109,8 @@ func newLane(name string, d Destination, c *Config, b *book) *lane {
 	l := &lane{
 		name: name, dest: d, config: c, book: b, log: c.Log.With().Str("pair", name).Logger(),
 		longest: longestWait(d, c), kick: make(chan struct{}, 1), flying: map[string]int{},
-		storm: storm{perMinute: d.StormPerMinute, perSecond: max(d.StormPerSecond, 1)},
+		storm:  storm{perMinute: d.StormPerMinute, perSecond: max(d.StormPerSecond, 1)},
+		budget: newBudget(d.DeletePerHour),
 	}
 	l.limit = 2 * d.Concurrency
 	l.work, l.posts = make(chan attempt, l.maxLimit()), make(chan posted, l.maxLimit())

@@ -103,7 +103,7 @@ func TestDeletesAboveTheBudgetWaitAndAreTold(t *testing.T) {
 		}
 		after(2 * time.Minute)
 		r.wantPosts(6)
-		after(time.Hour)
+		after(61 * time.Minute)
 		r.wantPosts(7)
 		r.wantDepth(0)
 		r.stop()

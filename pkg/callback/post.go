@@ -13,6 +13,8 @@ type attempt struct {
 	repeat bool // the row was accepted before, and is not repaired
 	body   []byte
 	read   time.Time
+	// counted is the minute in which it counts against the budget; 0 when it is no orphan.
+	counted int64
 }
 
 // posted is an attempt that came back.

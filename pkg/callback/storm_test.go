@@ -1,8 +1,11 @@
 package callback_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,25 +25,69 @@ func stormy(perMinute, perSecond int) func(*rig) {
 	}
 }
 
-// remembers is a Memory that lives as long as a test, across workers.
+// remembers is a Memory that lives as long as a test, across workers. What it keeps goes
+// through JSON, as in a file.
 type remembers struct {
-	mu    sync.Mutex
-	memo  callback.Memo
-	saves int
+	mu       sync.Mutex
+	memo     callback.Memo
+	saves    int
+	fail     error // of all saves
+	lost     error // of all loads
+	dead     bool  // nothing is saved any more
+	saving   bool
+	together bool // there were two saves at a time
 }
 
 func (m *remembers) Load() (callback.Memo, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.memo, nil
+	return m.memo, m.lost
 }
 
 func (m *remembers) Save(memo callback.Memo) error {
+	text, err := json.Marshal(memo)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.together = m.together || m.saving
+	m.saving = true
+	m.mu.Unlock()
+	for range 100 { // others may come meanwhile
+		runtime.Gosched()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.memo = memo
+	m.saving = false
+	if m.fail != nil || m.dead {
+		return cmp.Or(m.fail, errKilled)
+	}
 	m.saves++
-	return nil
+	m.memo = callback.Memo{}
+	return json.Unmarshal(text, &m.memo)
+}
+
+func (m *remembers) failing(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = err
+}
+
+// die has nothing saved any more, as of a worker that is killed.
+func (m *remembers) die() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dead = true
+}
+
+// deletes are how many orphans of a pair are kept.
+func (m *remembers) deletes(pair string) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range m.memo.Deletes[pair] {
+		n += k
+	}
+	return n
 }
 
 // wantRate checks that no more than perSecond posts began within any second, the

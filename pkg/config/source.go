@@ -49,7 +49,7 @@ type Source struct {
 	SweepLagSecond int `json:"sweepLagSecond"`
 	// Whether rows that only the destination has are called back too, as type 3. The sweep finds them. Default false.
 	Delete bool `json:"delete"`
-	// Most callbacks of type 3 of one pair in an hour. Default 100, from 1 to 1000000. Beyond it cupid alerts and waits in place of calling back: an emptied source table shall not empty its copies.
+	// Most callbacks of type 3 of one pair within any 60 minutes, restarts included. Default 100, from 1 to 1000000. Beyond it cupid alerts and waits in place of calling back: an emptied source table shall not empty its copies.
 	DeletePerHour int `json:"deletePerHour"`
 	// Integer column that rises with new rows and is unique. Default id.
 	IDColumn string `json:"idColumn"`
