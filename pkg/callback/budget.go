@@ -13,7 +13,8 @@ const countsFor = 61
 // restarts included. It has no lock of its own.
 //
 // An attempt is counted before it is posted, in the minute in which it is posted at the
-// latest, and counts until countsFor minutes later.
+// latest, and counts until countsFor minutes later. It is given back when it was not
+// posted after all.
 //
 // A clock that is set forward makes it forget: nothing tells that from time that has
 // passed while no worker ran.
@@ -109,8 +110,11 @@ func (l *lane) spend(now time.Time) int64 {
 	return l.budget.spend(now)
 }
 
-// giveBack counts an attempt no more that was not begun.
+// giveBack counts an attempt no more that did not reach the receiver.
 func (l *lane) giveBack(a attempt) {
+	if a.counted == 0 {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.budget.giveBack(a.counted)

@@ -240,6 +240,38 @@ func TestNothingIsSavedForRowsThatAreNoOrphans(t *testing.T) {
 	})
 }
 
+// A receiver that takes its time lets rows wait until they are stale. They are read
+// again, and were not posted.
+func TestAttemptThatIsNotPostedCostsNoBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, remembering(&remembers{}, 100))
+		r.answering(slowly(900*time.Millisecond, failed))
+		r.orphans(400)
+		after(30 * time.Second)
+		r.answering(slowly(900*time.Millisecond, accepted))
+		after(59 * time.Minute)
+		r.wantPosts(100)
+		r.wantBudget(100)
+		r.stop()
+	})
+}
+
+// What was given up by ourselves was posted, and stays counted.
+func TestAttemptThatWasGivenUpIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, remembering(&remembers{}, 8))
+		r.answering(slowly(time.Hour, accepted))
+		r.orphans(20)
+		for range 4 {
+			after(time.Minute)
+			r.stop()
+			r.start()
+		}
+		r.wantPosts(8)
+		r.stop()
+	})
+}
+
 // Orphans come back one after the other as the hour slides, and not all together for
 // every one that may go.
 func TestG7OrphansThatWaitAreNotReadAllTheTime(t *testing.T) {

@@ -41,6 +41,9 @@ func (l *lane) finish(ctx context.Context) (wait time.Duration, err error) {
 	l.works(&l.disk)
 	for _, p := range l.back {
 		l.landed(p.rec.Key)
+		if !p.sent {
+			l.giveBack(p.attempt)
+		}
 	}
 	for i, at := range said {
 		l.told(l.back[at], changes[i], !replaced[i])

@@ -24,6 +24,7 @@ type posted struct {
 	waited  time.Duration // from the reading of the row to the post
 	stale   bool          // it was not posted: the row was read too long ago
 	unsaid  bool          // it was not posted, or given up by ourselves
+	sent    bool          // it was posted
 }
 
 // post is one poster. It starts nothing once starting is done.
@@ -56,7 +57,7 @@ func (l *lane) try(ctx, starting context.Context, a attempt) posted {
 	turn, down := l.dest.Gate.leave(p, o, givenUp)
 	l.turned(turn, down, o)
 	a.body = nil // what comes back may wait for the disk
-	return posted{attempt: a, outcome: o, waited: waited, unsaid: givenUp}
+	return posted{attempt: a, outcome: o, waited: waited, unsaid: givenUp, sent: true}
 }
 
 // turned tells what an outcome meant for the URL.
