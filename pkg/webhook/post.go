@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/masixun71/cupid/pkg/secret"
@@ -50,6 +52,9 @@ type Outcome struct {
 	Accepted bool
 	// Status is the HTTP status, 0 when there was no answer.
 	Status int
+	// Unanswered is true when the receiver may have read the request and did not answer itself: it may still be at work
+	// on it. There was a connection and then no answer, or a gateway before it says 502 or 504.
+	Unanswered bool
 	// RetryAfter is how long the receiver asked to be left alone, at most an hour; 0 when it did not ask.
 	RetryAfter time.Duration
 	// OfRow is true for a status that may mean this body alone; the package comment has the list.
@@ -82,6 +87,8 @@ func (c *Client) post(ctx context.Context, r Request, now time.Time) Outcome {
 
 	ctx, cancel := contextWithTimeout(ctx, r.Timeout)
 	defer cancel()
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	req, err := c.request(ctx, t, r, now)
 	if err != nil {
 		return fail(err)
@@ -89,7 +96,9 @@ func (c *Client) post(ctx context.Context, r Request, now time.Time) Outcome {
 	// The transport is used without http.Client, which would follow redirects and put the URL into error texts.
 	resp, err := c.transport.RoundTrip(req) //nolint:bodyclose // readAnswer closes it
 	if err != nil {
-		return fail(explain(ctx, err))
+		out := fail(explain(ctx, err))
+		out.Unanswered = connected.Load()
+		return out
 	}
 
 	out := Outcome{Status: resp.StatusCode, Answer: readAnswer(resp, cancel)}
@@ -99,10 +108,9 @@ func (c *Client) post(ctx context.Context, r Request, now time.Time) Outcome {
 		return out
 	case status >= 300 && status < 400:
 		out.Err = fmt.Errorf("post %s: answered %s: redirects are not followed, configure the url it leads to", t.name, statusText(status))
-	case status == http.StatusGone:
-		out.Parked = true
-		fallthrough
 	default:
+		out.Parked = status == http.StatusGone
+		out.Unanswered = status == http.StatusBadGateway || status == http.StatusGatewayTimeout
 		out.Err = fmt.Errorf("post %s: answered %s", t.name, statusText(status))
 	}
 	out.OfRow = ofRow(resp.StatusCode)

@@ -181,6 +181,51 @@ func TestStatusMeansOutcome(t *testing.T) {
 	}
 }
 
+// Only who may have read the request can still be at work on it.
+func TestUnansweredIsWhatTheReceiverMayHaveRead(t *testing.T) {
+	t.Parallel()
+	hangs, _ := listen(t, untilClosed)
+	breaks, _ := listen(t, func(net.Conn) {})
+	answering := func(status int) string {
+		return serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }).URL
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuses := "http://" + l.Addr().String()
+	_ = l.Close()
+	for name, c := range map[string]struct {
+		url  string
+		want bool
+	}{
+		"no answer in time":         {hangs, true},
+		"the connection breaks":     {breaks, true},
+		"a gateway's 502":           {answering(502), true},
+		"a gateway's 504":           {answering(504), true},
+		"an error":                  {answering(500), false},
+		"gone":                      {answering(410), false},
+		"accepted":                  {answering(204), false},
+		"refused connection":        {refuses, false},
+		"no such host":              {"http://nowhere.invalid/", false},
+		"an address that is no one": {"http://169.254.0.1/", false},
+		"no TLS":                    {strings.Replace(answering(204), "http:", "https:", 1), false},
+		"no url":                    {"http://", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := request(c.url)
+			r.Timeout = 300 * time.Millisecond
+			if !c.want {
+				r.Timeout = 20 * time.Second
+			}
+			if out := newClient(t).Post(t.Context(), r); out.Unanswered != c.want {
+				t.Errorf("got %+v, want unanswered %t", out, c.want)
+			}
+		})
+	}
+}
+
 func TestConnectionIsReused(t *testing.T) {
 	t.Parallel()
 	var conns atomic.Int32
