@@ -92,7 +92,7 @@ func (w *worker) destinations(posts clients) (map[string]callback.Destination, c
 		}
 		all[p.Name] = callback.Destination{
 			Pair: a, Sender: poster{posts.of(n.CAFile), n}, Gate: gates[n.URL], GateID: gateID(n.URL), URL: n.URLForLog(), Concurrency: n.Concurrency,
-			Grace: n.RepairGrace(), RetryCap: n.RetryMax(), DeletePerHour: deletes,
+			Grace: n.RepairGrace(), Timeout: n.Timeout(), RetryCap: n.RetryMax(), DeletePerHour: deletes,
 			StormPerMinute: n.StormRowPerMinute, StormPerSecond: n.StormCallbackPerSecond,
 		}
 	}
@@ -201,7 +201,9 @@ func (p poster) Post(ctx context.Context, a callback.Post) callback.Outcome {
 		Headers: p.to.Headers, Secrets: p.to.Secret, Timeout: p.to.Timeout(),
 	})
 	failpoint.Reach("posted") // and the queue does not know
-	return callback.Outcome{Accepted: o.Accepted, Err: o.Err, OfRow: o.OfRow, RetryAfter: o.RetryAfter, Parked: o.Parked, Elapsed: o.Elapsed}
+	return callback.Outcome{
+		Accepted: o.Accepted, Err: o.Err, OfRow: o.OfRow, RetryAfter: o.RetryAfter, Parked: o.Parked, Elapsed: o.Elapsed, Unanswered: o.Unanswered,
+	}
 }
 
 // durable is the queue in the words of pkg/callback.

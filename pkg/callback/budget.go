@@ -167,8 +167,6 @@ func (l *lane) keepBudget(c *checked) {
 	c.attempts = others
 	for _, a := range orphans {
 		l.giveBack(a)
-		later := a.rec
-		later.Due = time.Now().Add(memoEvery)
-		c.add(Change{Record: later}, nil)
+		c.add(change(a.rec, a.was, time.Now().Add(memoEvery)), nil)
 	}
 }

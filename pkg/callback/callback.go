@@ -26,6 +26,9 @@ type Destination struct {
 	Concurrency int
 	// Grace is how long the receiver may take to repair a row that it accepted.
 	Grace time.Duration
+	// Timeout is how long a post may take: for as long as that, one that was given up
+	// may go on at the receiver.
+	Timeout time.Duration
 	// RetryCap is the longest wait between two attempts of an event.
 	RetryCap time.Duration
 	// DeletePerHour is how many attempts with orphans may begin within any 60 minutes;

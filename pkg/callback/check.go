@@ -154,6 +154,7 @@ func (l *lane) check(ctx context.Context, due []Record, probe bool) (checked, er
 			l.makesNoSense(&c, r, err)
 			continue
 		}
+		n.Unanswered = n.Unanswered || l.inherited(r)
 		records = append(records, known{r, n})
 	}
 	if len(records) == 0 {
@@ -184,6 +185,9 @@ func (l *lane) check(ctx context.Context, due []Record, probe bool) (checked, er
 
 // decide says what is to become of one record.
 func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
+	if s.found != nil {
+		r.note.Equal = 0
+	}
 	switch {
 	case s.late: // it stays due
 	case s.skipped:
@@ -193,6 +197,11 @@ func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
 	case s.gone:
 		c.add(Change{Record: r.Record, Remove: true}, func() { l.gone(r) })
 	case s.found == nil:
+		due, settled := l.settled(&r.note, read)
+		if !settled {
+			c.add(change(r.Record, r.note, due), nil)
+			return
+		}
 		c.add(Change{Record: r.Record, Remove: true}, func() { l.healed(r.Record, r.note) })
 	case r.note.Kind == event.Orphan && l.dest.DeletePerHour == 0:
 		c.add(Change{Record: r.Record, Remove: true}, func() {
@@ -221,8 +230,7 @@ func (l *lane) decide(c *checked, r known, s seen, read time.Time) {
 		n.Columns, n.State, n.Unread, n.Held = s.columns, Pending, 0, false
 		n.Looks = []event.Look{s.found.Look}
 		c.attempts = append(c.attempts, attempt{
-			rec: r.Record, note: n, repeat: r.note.State == Accepted, body: event.AppendBody(make([]byte, 0, len(s.payload)+32), n.Kind, s.payload), read: read,
-			counted: counted,
+			rec: r.Record, was: r.note, note: n, body: event.AppendBody(make([]byte, 0, len(s.payload)+32), n.Kind, s.payload), read: read, counted: counted,
 		})
 	}
 }
@@ -257,7 +265,7 @@ func (l *lane) cannotRead(c *checked, r known, err error) {
 // it is another event, which begins to be watched.
 func (l *lane) follow(ctx context.Context, c *checked, r known, s seen) error {
 	if key, err := s.moved.Key.MarshalText(); err == nil && string(key) == r.Key {
-		now := Note{Kind: s.moved.Kind, SourceID: s.moved.SourceID, State: Watched, Looks: s.moved.Watch}
+		now := Note{Kind: s.moved.Kind, SourceID: s.moved.SourceID, State: Watched, Looks: s.moved.Watch, Unanswered: r.note.Unanswered}
 		c.add(change(r.Record, now, time.Now().Add(l.config.Settle)), nil)
 		return nil
 	}

@@ -22,7 +22,9 @@
 //	        ── due: event.Judge confirms ──▶ pending
 //
 // A row that was equal right after its 2xx, while a newer event of it came in, is watched,
-// too, and is healed by its callback when it still is.
+// too, and is healed by its callback when it still is. So is any row that was seen equal
+// after an attempt without an answer, which may still be at work at the receiver; see
+// settled.
 //
 // Every look at a row is judged with the one before, be that the task worker's: while it
 // moves and the destination follows, it is neither posted nor called unrepaired.

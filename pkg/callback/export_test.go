@@ -31,3 +31,6 @@ func (s Storm) LastMinute(now time.Time) int {
 	s.advance(now)
 	return s.sum
 }
+
+// MaxDoubtful is how many events a new worker takes for possibly in flight.
+const MaxDoubtful = maxDoubtful

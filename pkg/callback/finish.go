@@ -86,6 +86,7 @@ func (l *lane) result(p posted, equal bool) Change {
 	r.Attempts++
 	if !p.outcome.Accepted {
 		n.Failed++
+		n.Unanswered = n.Unanswered || p.outcome.Unanswered
 		d := backoff.Delay(n.Failed, retryBase, l.dest.RetryCap, 0.2, rand.Float64)
 		return change(r, n, time.Now().Add(max(d, p.outcome.RetryAfter)))
 	}
@@ -93,7 +94,11 @@ func (l *lane) result(p posted, equal bool) Change {
 	n.Accepted++
 	// An accepted row that stays as it is gets more time from one answer to the next.
 	grace := max(l.dest.Grace, l.config.Settle)
-	c := change(r, n, time.Now().Add(backoff.Delay(n.Accepted, grace, max(l.dest.RetryCap, grace), 0, nil)))
+	due := time.Now().Add(backoff.Delay(n.Accepted, grace, max(l.dest.RetryCap, grace), 0, nil))
+	if equal {
+		due, equal = l.settled(&n, time.Now())
+	}
+	c := change(r, n, due)
 	c.Remove = equal
 	return c
 }
@@ -101,7 +106,7 @@ func (l *lane) result(p posted, equal bool) Change {
 // told counts and logs an attempt that is written down as c; last is false when a
 // newer event came meanwhile, so that the row is looked at again.
 func (l *lane) told(p posted, c Change, last bool) {
-	if p.repeat {
+	if p.was.State == Accepted {
 		l.count(func(c *Counts) { c.NotRepaired++ })
 		l.log.Error().Str("key", p.rec.Key).Int("accepted", p.note.Accepted).Strs("columns", p.note.Columns).
 			Msg("accepted, not repaired: the row is called back again")

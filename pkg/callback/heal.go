@@ -115,7 +115,11 @@ func (l *lane) healed(r Record, n Note) {
 	if n.Seen > 0 {
 		seen = time.UnixMilli(n.Seen) // before it was confirmed and stored
 	}
-	took := max(time.Since(seen), 0) // the clock may have been set back
+	equal := time.Now()
+	if n.Equal > 0 {
+		equal = time.UnixMilli(n.Equal) // and looked at once more
+	}
+	took := max(equal.Sub(seen), 0) // the clock may have been set back
 	how := "itself"
 	l.count(func(c *Counts) {
 		if n.Accepted > 0 {

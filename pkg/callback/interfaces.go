@@ -96,6 +96,7 @@ type Outcome struct {
 	OfRow      bool          // it was answered, and the reason may be this row alone
 	RetryAfter time.Duration // asked for by the receiver, for the whole URL; at most an hour
 	Parked     bool          // the receiver says that it is gone for good
+	Unanswered bool          // no answer came, and the receiver may have read the post
 	Elapsed    time.Duration
 }
 

@@ -81,6 +81,9 @@ type lane struct {
 	tables   trouble        // with the databases
 	disk     trouble        // with the queue
 
+	began    time.Time           // the lane
+	doubtful map[string]struct{} // keys that the worker before may have had in flight
+
 	unkept bool // it was told that the budget cannot be kept
 
 	mu     sync.Mutex // guards all below
@@ -108,7 +111,7 @@ func newLane(name string, d Destination, c *Config, b *book) *lane {
 	d.Concurrency = max(d.Concurrency, 1)
 	l := &lane{
 		name: name, dest: d, config: c, book: b, log: c.Log.With().Str("pair", name).Logger(),
-		longest: longestWait(d, c), kick: make(chan struct{}, 1), flying: map[string]int{},
+		longest: longestWait(d, c), kick: make(chan struct{}, 1), flying: map[string]int{}, began: time.Now(), doubtful: map[string]struct{}{},
 		storm:  storm{perMinute: d.StormPerMinute, perSecond: max(d.StormPerSecond, 1)},
 		budget: newBudget(d.DeletePerHour),
 	}
@@ -129,11 +132,11 @@ const (
 func longestWait(d Destination, c *Config) time.Duration {
 	return clockMargin + max(
 		d.RetryCap, maxRetryAfter, // it failed, or its row cannot be read
-		d.Grace,            // it was accepted
-		c.Settle,           // it is watched
-		unreadableRetry,    // its note makes no sense
-		time.Hour,          // it is an orphan above the budget
-		lookAfter(c.Limit), // it is held in a storm, however many there are
+		d.Grace,                   // it was accepted
+		c.Settle,                  // it is watched
+		unreadableRetry,           // its note makes no sense
+		(countsFor+1)*time.Minute, // it is an orphan above the budget
+		lookAfter(c.Limit),        // it is held in a storm, however many there are
 	)
 }
 

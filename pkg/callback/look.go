@@ -117,7 +117,8 @@ func (l *lane) unaltered(ctx context.Context, first *row.Batch) error {
 }
 
 // readOrphans looks at destination rows that had no source row. One that has a
-// source row now is watched as any other row.
+// source row now is watched as any other row, also when it was deleted since: the source
+// row may have come before.
 func (l *lane) readOrphans(ctx context.Context, records []known, _ bool) ([]seen, error) {
 	keys := make([]row.Key, len(records))
 	for i, r := range records {
@@ -144,18 +145,19 @@ func (l *lane) readOrphans(ctx context.Context, records []known, _ bool) ([]seen
 	for _, i := range row.Orphans(src, des) {
 		alone[i] = true
 	}
-	differ := map[string]event.Found{} // by the key that the destination has
+	differ := map[row.Key]event.Found{} // by the key that the destination has, or had
 	for _, f := range event.Find(src, des) {
+		key := src.Key(f.Index)
 		if f.Des >= 0 {
-			differ[string(des.KeyBytes(f.Des))] = f
+			key = des.Key(f.Des)
 		}
+		differ[key] = f
 	}
 	all := make([]seen, len(records))
 	for i, r := range records {
 		at, ok := here[keys[i]]
-		switch f, differs := differ[string(keyBytes(des, at, ok))]; {
-		case !ok: // it is gone: healed
-		case alone[at]:
+		switch f, differs := differ[keys[i]]; {
+		case ok && alone[at]:
 			all[i] = seen{
 				found:   &event.Found{Divergence: row.Divergence{Kind: row.Kind(event.Orphan), Des: at}, Look: event.Look{Destination: des.Version(at)}},
 				payload: payloads[at],
@@ -165,16 +167,10 @@ func (l *lane) readOrphans(ctx context.Context, records []known, _ bool) ([]seen
 				Pair: r.Pair, Key: keys[i], Kind: event.Kind(f.Kind), SourceID: src.ID(f.Index), FirstSeen: time.Now().UTC(), Watch: []event.Look{f.Look},
 			}
 			all[i].gone = true
+		default: // it is gone, or equal: healed
 		}
 	}
 	return all, nil
-}
-
-func keyBytes(b *row.Batch, i int, ok bool) []byte {
-	if !ok {
-		return nil
-	}
-	return b.KeyBytes(i)
 }
 
 // readRows looks at rows: at the destination's by the keys of the records, then at the

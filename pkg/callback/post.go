@@ -8,11 +8,11 @@ import (
 
 // attempt is a record whose rows were read and differ.
 type attempt struct {
-	rec    Record
-	note   Note
-	repeat bool // the row was accepted before, and is not repaired
-	body   []byte
-	read   time.Time
+	rec  Record
+	was  Note // what is known without it
+	note Note // and when it is posted
+	body []byte
+	read time.Time
 	// counted is the minute in which it counts against the budget; 0 when it is no orphan.
 	counted int64
 }

@@ -29,6 +29,12 @@ type Note struct {
 	// Seen is when the divergence was first read, in milliseconds since 1970; 0 when it
 	// is not known.
 	Seen int64 `json:"seen,omitempty"`
+	// Unanswered says that an attempt may still be at work at the receiver: it ended
+	// without an answer though it may have been read. See settled.
+	Unanswered bool `json:"unanswered,omitempty"`
+	// Equal is since when every look has found an unanswered row equal, in milliseconds
+	// since 1970; 0 when the last one did not.
+	Equal int64 `json:"equal,omitempty"`
 	// Looks are the looks at the row since it was posted last, or since a task
 	// worker confirmed it or began to watch it.
 	Looks []event.Look `json:"looks,omitempty"`
@@ -78,6 +84,7 @@ func merge(old Record, newer Note) Note {
 	if err != nil {
 		return newer
 	}
+	newer.Unanswered, newer.Equal = was.Unanswered, was.Equal
 	if was.State != Watched {
 		newer.State, newer.Accepted, newer.Failed, newer.Looks, newer.Held, newer.Seen = was.State, was.Accepted, was.Failed, was.Looks, was.Held, was.Seen
 		return newer
@@ -88,7 +95,7 @@ func merge(old Record, newer Note) Note {
 		}
 		newer.Looks = nil // the next look is the first one
 	}
-	if was.Accepted > 0 {
+	if was.Accepted > 0 || was.Equal > 0 {
 		newer.Accepted, newer.Seen = was.Accepted, was.Seen
 	}
 	return newer
@@ -97,7 +104,8 @@ func merge(old Record, newer Note) Note {
 // onto writes how far the delivery is onto the record of a newer event, which
 // knows better by which id the row is read. A row that was seen equal after its post is
 // watched from then on: when the newer event is the older news, as most are, it is still
-// equal, and was healed by its callback.
+// equal, and was healed by its callback. One that was seen equal and may still be undone
+// is watched already; see settled.
 func onto(newer Record, ours Change) (Change, error) {
 	c := ours
 	c.Version = newer.Version
@@ -105,7 +113,7 @@ func onto(newer Record, ours Change) (Change, error) {
 	if err != nil {
 		return c, err
 	}
-	if mine.State == Watched {
+	if mine.State == Watched && mine.Equal == 0 {
 		c.Note = newer.Note
 		return c, nil
 	}
