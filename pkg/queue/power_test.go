@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -144,7 +145,7 @@ func cut(t *testing.T, rec *powercut.Recording, c powercut.Check) powercut.Resul
 func wantHeld(ctx context.Context, dir string, acknowledged int, states []string) (err error) {
 	var r told
 	path := filepath.Join(dir, "q.db")
-	q, err := queue.Open(ctx, path, r.options())
+	q, err := reopen(ctx, path, r.options())
 	if err != nil {
 		return err
 	}
@@ -246,9 +247,21 @@ func TestChildRecovers(t *testing.T) {
 	}
 }
 
+// reopen is Open for who may have closed the same file just now: a child that another test starts at that moment has
+// all descriptors, and so the lock, until it executes its program.
+func reopen(ctx context.Context, path string, opt queue.Options) (*queue.Queue, error) {
+	for {
+		q, err := queue.Open(ctx, path, opt)
+		if !errors.Is(err, queue.ErrLocked) || ctx.Err() != nil {
+			return q, err
+		}
+		runtime.Gosched()
+	}
+}
+
 // wantGroup demands that all records that TestChildRecovers has put are there.
 func wantGroup(ctx context.Context, dir string, acknowledged int) (err error) {
-	q, err := queue.Open(ctx, filepath.Join(dir, "q.db"), queue.Options{})
+	q, err := reopen(ctx, filepath.Join(dir, "q.db"), queue.Options{})
 	if err != nil {
 		return err
 	}
@@ -280,7 +293,7 @@ func TestPowerLossWhileReplacing(t *testing.T) {
 		if err := wantGroup(t.Context(), dir, len(marks)); err != nil {
 			return err
 		}
-		q, err := queue.Open(t.Context(), filepath.Join(dir, "q.db"), queue.Options{})
+		q, err := reopen(t.Context(), filepath.Join(dir, "q.db"), queue.Options{})
 		if err != nil {
 			return err
 		}
