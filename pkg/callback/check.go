@@ -176,6 +176,9 @@ func (l *lane) check(ctx context.Context, due []Record, probe bool) (checked, er
 	}
 	for _, i := range moved {
 		if err := l.follow(ctx, &c, records[i], all[i]); err != nil {
+			for _, a := range c.attempts { // none of them is posted
+				l.giveBack(a)
+			}
 			return c, err
 		}
 	}

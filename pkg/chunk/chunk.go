@@ -87,6 +87,9 @@ type Chunk struct {
 	Skip []string `json:"skip,omitempty"`
 	// Rows is how many rows the range had when it was cut, 0 when unknown.
 	Rows int `json:"rows,omitempty"`
+	// Key identifies what the bounds of a sweep's chunk are made of. A worker that has other metadata of the tables
+	// compares nothing of it; empty is any.
+	Key string `json:"key,omitempty"`
 	// Config is the fingerprint of the pair's configuration that the manager has. A worker that has another compares
 	// nothing of it: in a reload that is to be done by those that come.
 	Config string `json:"config,omitempty"`
@@ -126,7 +129,7 @@ type Result struct {
 	// Error says why the chunk could not be compared; empty when every row of it
 	// is either equal or an acknowledged event.
 	Error string `json:"error,omitempty"`
-	// Unfit says, with Error, that the worker has another configuration than the chunk.
+	// Unfit says, with Error, that the worker has another configuration than the chunk, or other metadata.
 	Unfit bool `json:"unfit,omitempty"`
 	// Unread says that the Error is due to the rows of the chunk: see Unread.
 	Unread bool `json:"unread,omitempty"`

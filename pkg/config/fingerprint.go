@@ -7,8 +7,8 @@ import (
 )
 
 // Fingerprint is a hash of what decides which rows of the pair differ: where both tables
-// are, which rows and columns are compared, and how. Two configurations of a pair with the
-// same one have the same result on the same data. Logins, intervals, limits and receivers
+// are, which rows and columns are compared, and how, and what an update scan cuts them by.
+// Two configurations of a pair with the same one have the same result on the same data. Logins, intervals, limits and receivers
 // are not in it, nor is any secret. It is for comparing, and may be another one after an
 // update of cupid.
 //

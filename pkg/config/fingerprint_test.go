@@ -16,7 +16,7 @@ var decides = map[string]map[string]bool{
 	"Source": {
 		"dsn": true, "user": false, "password": false, "caFile": false, "table": true, "byColumn": true,
 		"insert": false, "insertIntervalMillisecond": false, "insertLateSecond": false,
-		"update": false, "updateColumn": false, "updateIntervalMillisecond": false, "updateScanSecond": false, "updateTimeFormate": false,
+		"update": false, "updateColumn": true, "updateIntervalMillisecond": false, "updateScanSecond": false, "updateTimeFormate": false,
 		"sweep": false, "sweepIntervalSecond": false, "sweepRowPerSecond": false, "sweepThreadsRunning": false, "sweepLagSecond": false,
 		"delete": true, "deletePerHour": false, "idColumn": true, "where": true, "timeZone": true,
 		"cacheFilePath": false, "pushbearSendKey": false,

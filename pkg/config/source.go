@@ -91,7 +91,7 @@ func (s *Source) fields() []field {
 		{key: "insertIntervalMillisecond", into: &s.InsertIntervalMillisecond, min: MinIntervalMillisecond, max: MaxIntervalMillisecond, aside: true},
 		{key: "insertLateSecond", into: &s.InsertLateSecond, min: 1, max: MaxInsertLateSecond, aside: true},
 		{key: "update", into: &s.Update, aside: true},
-		{key: "updateColumn", into: &s.UpdateColumn, aside: true},
+		{key: "updateColumn", into: &s.UpdateColumn},
 		{key: "updateIntervalMillisecond", into: &s.UpdateIntervalMillisecond, min: MinIntervalMillisecond, max: MaxIntervalMillisecond, aside: true},
 		{key: "updateScanSecond", into: &s.UpdateScanSecond, min: 1, max: MaxUpdateScanSecond, aside: true},
 		{key: "updateTimeFormate", into: &s.UpdateTimeFormat, aside: true},

@@ -19,8 +19,8 @@ const (
 	// alertFailures is after how many failures in a row an operator is told.
 	alertFailures = 5
 	// unfitTime is for how long a chunk is offered to workers of another configuration before that is a failure. A
-	// reload renews the task workers last, after the callback worker has finished.
-	unfitTime = 3 * time.Minute
+	// reload renews the task workers last, after the callback worker has finished and its successor has opened the queue.
+	unfitTime = 10 * time.Minute
 	// unreadToHalve is how often a chunk's own rows must have been what it failed for before it is halved. Both
 	// sides answered in between, so it was not a whole database that hung. A half begins with one less.
 	unreadToHalve = 2

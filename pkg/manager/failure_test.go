@@ -134,7 +134,7 @@ func TestChunkThatDoesNotFitIsOfferedUntilItDoes(t *testing.T) {
 		if got := w.alerted(); len(got) > 0 {
 			t.Errorf("alerts %v, want none", got)
 		}
-		for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); {
+		for end := time.Now().Add(20 * time.Minute); time.Now().Before(end); {
 			unfit(c)
 			c = w.take()
 		}

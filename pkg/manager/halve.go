@@ -150,6 +150,9 @@ func (l *lane) skipping(p *piece) chunk.Chunk {
 	if l.sweep == nil || !l.sweep.once {
 		c.Skip = l.ledger.skip(l.pair, l.scan, l.byKey(), p.owed)
 	}
+	if l.sweep != nil {
+		c.Key = l.sweep.state.Key
+	}
 	return c
 }
 

@@ -672,7 +672,7 @@ func TestG2ChangedKeyBeginsThePassAgain(t *testing.T) {
 				w.start()
 				got := w.take()
 				anew := c.pass == 4
-				if got.Salt != c.pass || (got.After == nil) != anew || (len(got.Skip) == 0) != anew {
+				if got.Key != c.is || got.Salt != c.pass || (got.After == nil) != anew || (len(got.Skip) == 0) != anew {
 					t.Errorf("offered %+v, want pass %d, anew: %v", got, c.pass, anew)
 				}
 				if got := w.saved(); got.Sweep["orders"].Key != c.is || (len(got.SetAside) == 1) != anew {

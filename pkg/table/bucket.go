@@ -143,6 +143,9 @@ func placeBound(columns []keyColumn, at []string, op string) (condition, error) 
 
 // places are the bounds of a chunk.
 func (pl *plan) places(c chunk.Chunk) (after places, upTo *places, err error) {
+	if err := pl.fits(c); err != nil {
+		return places{}, nil, err
+	}
 	if pl.sweep.buckets == nil {
 		return places{}, nil, &Fault{Problem: "the pair cannot be swept by buckets any more", Hint: "a table was altered; reload cupid"}
 	}

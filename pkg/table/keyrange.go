@@ -14,6 +14,9 @@ import (
 
 // sweepRange are the conditions on the rows of a sweep's chunk on one side.
 func (pl *plan) sweepRange(side row.Side, c chunk.Chunk) ([]condition, error) {
+	if err := pl.fits(c); err != nil {
+		return nil, err
+	}
 	if pl.sweep.Mode == SweepByRow {
 		range_, err := pl.idRange(c)
 		return append(range_, notNull([]keyColumn{{column: pl.id}})...), err // the first chunk may have no lower bound

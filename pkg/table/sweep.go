@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/masixun71/cupid/pkg/chunk"
 	"github.com/masixun71/cupid/pkg/row"
 )
 
@@ -87,8 +88,8 @@ type sweepPlan struct {
 // sweep decides how the pair is swept.
 func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 	s := sweepPlan{sums: b.summer(keys, columns)}
-	s.Key = b.boundKey(pl, keys)
 	order, follows, why := b.order(keys)
+	s.Key = b.boundKey(pl, keys, order)
 	if why != "" {
 		s.Mode = SweepByRow
 		s.Why = fmt.Sprintf("sweep: ranges of idColumn %s, the destination is asked for each row's key, because %s; orphans are not seen",
@@ -118,11 +119,11 @@ func (b planner) sweep(pl *plan, keys, columns []columnPair) sweepPlan {
 	return s
 }
 
-// boundKey is a hash of what the bounds of any mode are made of: the tables, the columns of the key with their rules,
-// the id column, and the primary keys.
-func (b planner) boundKey(pl *plan, keys []columnPair) string {
+// boundKey is a hash of what the bounds of any mode are made of: the tables, the columns of the key with their rules
+// and in their order, none where it is swept by row, the id column, and the primary keys.
+func (b planner) boundKey(pl *plan, keys []columnPair, order []int) string {
 	o := b.p.o
-	text := []string{o.Source.Table, o.Destination.Table, pl.id.Name, pl.id.ColumnType}
+	text := []string{fmt.Sprint(order), o.Source.Table, o.Destination.Table, pl.id.Name, pl.id.ColumnType}
 	text = append(append(append(text, o.Source.By...), ""), o.Destination.By...)
 	for _, cp := range keys {
 		text = append(text, cp.rule.Describe())
@@ -134,6 +135,15 @@ func (b planner) boundKey(pl *plan, keys []columnPair) string {
 		}
 	}
 	return fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(strings.Join(text, "\x00"))))
+}
+
+// fits returns chunk.ErrUnfit for the bounds of a sweep that were made by other metadata. Who has cut the chunk and who
+// reads it notice that a table was altered one after the other.
+func (pl *plan) fits(c chunk.Chunk) error {
+	if c.Key != "" && c.Key != pl.sweep.Key {
+		return chunk.ErrUnfit
+	}
+	return nil
 }
 
 // unfit names the columns that no checksum can compare; empty if there is none.

@@ -1,6 +1,7 @@
 package table_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -415,5 +416,36 @@ func TestKeysOfAnotherByColumnLeaveNothingOut(t *testing.T) {
 	}
 	if was.Key == "" || was.Key == is.Key {
 		t.Errorf("keys %q and %q of two byColumns", was.Key, is.Key)
+	}
+}
+
+// Who cuts a chunk and who reads it notice one after the other that a table was altered, and nothing of the bounds says
+// that they mean something else by then.
+func TestG2ChunkOfOtherMetadataIsNotRead(t *testing.T) {
+	w := newWorld(t, mariadbtest.New, "v INT, j INT NOT NULL DEFAULT 0", "")
+	for _, db := range []*mariadbtest.Database{w.src, w.des} {
+		db.Exec(t, "ALTER TABLE t ADD INDEX kj (k, j)")
+	}
+	byBoth := func() table.SweepPlan {
+		w.open(t, func(o *table.PairOptions) { o.Source.By, o.Destination.By = []string{"k", "j"}, []string{"k", "j"} })
+		plan, err := w.pair.Ranges(t.Context())
+		if err != nil || plan.Mode != table.SweepByKey {
+			t.Fatalf("%+v, %v", plan, err)
+		}
+		return plan
+	}
+	was := byBoth()
+	for _, db := range []*mariadbtest.Database{w.src, w.des} {
+		db.Exec(t, "ALTER TABLE t ADD INDEX jk (j, k), DROP INDEX kj")
+	}
+	is := byBoth()
+	if was.Key == is.Key {
+		t.Error("bounds in another order have the same key")
+	}
+	for key, want := range map[string]error{was.Key: chunk.ErrUnfit, is.Key: nil, "": nil} {
+		c := chunk.Chunk{Pair: "p", Scan: chunk.Sweep, Key: key, Open: true}
+		if _, _, err := w.pair.ReadBoth(t.Context(), c, chunk.Groups{}); !errors.Is(err, want) {
+			t.Errorf("chunk of %q: %v, want %v", key, err, want)
+		}
 	}
 }

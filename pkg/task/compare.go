@@ -66,6 +66,7 @@ func (w *Worker) process(ctx context.Context, c chunk.Chunk) chunk.Result {
 	}
 	if err != nil {
 		_, r.Unread = errors.AsType[*chunk.Unread](err)
+		r.Unfit = errors.Is(err, chunk.ErrUnfit)
 		r.Error = err.Error()
 		return r
 	}
