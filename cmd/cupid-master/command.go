@@ -213,11 +213,15 @@ func printManager(w io.Writer, report json.RawMessage) {
 // printOwed names the rows that cannot be read, though others can.
 func printOwed(w io.Writer, report json.RawMessage) {
 	var m manager.Status
-	if ipc.Decode(report, &m) != nil || len(m.State.Owed) == 0 {
+	if ipc.Decode(report, &m) != nil {
+		return
+	}
+	unreadable := slices.DeleteFunc(m.State.Owed, func(o manager.Owed) bool { return !o.LeftOut })
+	if len(unreadable) == 0 {
 		return
 	}
 	_, _ = fmt.Fprintln(w, "\nUNREADABLE: PAIR\tROW\tSCAN\tSINCE")
-	for _, o := range m.State.Owed {
+	for _, o := range unreadable {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", o.Row.Chunk.Pair, o.Row.Row(), o.Row.Chunk.Scan, o.Row.At.Local().Format(time.DateTime))
 	}
 }

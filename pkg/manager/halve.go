@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/masixun71/cupid/pkg/chunk"
@@ -49,7 +50,8 @@ func (l *lane) halve(ctx context.Context, p *piece) error {
 			first.Crashes, second.Crashes = 1, 1
 		}
 		for _, c := range []chunk.Chunk{first, second} {
-			if h := l.stage(p.out, c); unread {
+			h := l.stage(p.out, c)
+			if h.owed = p.owed; unread {
 				h.unread = unreadToHalve - 1
 			}
 		}
@@ -164,7 +166,10 @@ type GiveBack struct {
 
 // Retry compares a row again that was set aside. Like Done it does not wait.
 func (m *Manager) Retry(g GiveBack) {
-	for _, s := range m.ledger.giveBack(g.Pair, g.Row) {
+	runs := func(s chunk.Scan) bool {
+		return slices.ContainsFunc(m.lanes, func(l *lane) bool { return l.pair == g.Pair && l.scan == s })
+	}
+	for _, s := range m.ledger.giveBack(g.Pair, g.Row, runs) {
 		for _, l := range m.lanes {
 			if l.pair == g.Pair && l.scan == s.Chunk.Scan {
 				l.log.Info().Stringer("chunk", s.Chunk).Msg("row given back; it is compared again")

@@ -285,8 +285,8 @@ func (l *ledger) skip(pair string, scan chunk.Scan, byKey bool, own *SetAside) [
 }
 
 // giveBack takes rows out of those that are set aside, and returns them. They are owed from then on, so that a
-// manager which is killed has them.
-func (l *ledger) giveBack(pair, row string) []SetAside {
+// manager which is killed has them; but those of a scan that does not run any more are left to the others.
+func (l *ledger) giveBack(pair, row string, runs func(chunk.Scan) bool) []SetAside {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var back, rest []SetAside
@@ -298,7 +298,7 @@ func (l *ledger) giveBack(pair, row string) []SetAside {
 		}
 	}
 	for _, s := range back {
-		if !slices.ContainsFunc(l.state.Owed, func(o Owed) bool { return o.Row.same(s) }) {
+		if runs(s.Chunk.Scan) && !slices.ContainsFunc(l.state.Owed, func(o Owed) bool { return o.Row.same(s) }) {
 			l.state.Owed = append(slices.Clone(l.state.Owed), Owed{Row: s})
 		}
 	}

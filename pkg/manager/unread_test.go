@@ -263,6 +263,23 @@ func TestChunksOfAScanAreSmallerAfterOneTookTooLong(t *testing.T) {
 }
 
 // A row that is given back is compared, whoever is killed in between.
+// The scan that set a row aside does not run any more: the others have the row again, and nothing of it is kept.
+func TestRowOfAScanThatIsOffIsLeftToTheOthers(t *testing.T) {
+	inBubble(t, func(w *world) {
+		s := newSource()
+		s.add(10)
+		w.inserts("orders", s)
+		w.store.state = manager.State{SetAside: []manager.SetAside{
+			{Chunk: chunk.Chunk{Pair: "orders", Scan: chunk.Update, UpTo: chunk.Position{ID: "3"}}},
+		}}
+		w.start()
+		w.m.Retry(manager.GiveBack{Pair: "orders", Row: "3"})
+		if got := w.saved(); len(got.SetAside) > 0 || len(got.Owed) > 0 {
+			w.t.Errorf("state %+v, want nothing of the row", got)
+		}
+	})
+}
+
 func TestG1RowThatIsGivenBackSurvivesAKill(t *testing.T) {
 	inBubble(t, func(w *world) {
 		t := w.t
