@@ -49,6 +49,7 @@ const columns = `rowid, grp, key, payload, due, attempts, version, first_seen, c
 // SQLite's primary result codes that tell of the file and not of the moment, and those
 // of a disk that does not take more (https://sqlite.org/rescode.html).
 const (
+	codeError   = 1 // of a statement that is always the same
 	codeIO      = 10
 	codeCorrupt = 11
 	codeFull    = 13
@@ -185,6 +186,9 @@ func (d *database) checkIdentity(ctx context.Context) error {
 		return &unfit{fmt.Sprintf("schema version %d is newer than %d, which this build knows", version, schemaVersion)}
 	}
 	if err := d.conn.SelectContext(ctx, &found, `SELECT sql FROM sqlite_schema WHERE sql <> '' ORDER BY rowid`); err != nil {
+		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == codeError {
+			return &unfit{e.Error()} // of the file's format: there is nothing wrong with the statement
+		}
 		return fmt.Errorf("read schema: %w", err)
 	}
 	// A flipped bit in a name makes a schema that SQLite has nothing against.
