@@ -269,7 +269,8 @@ func TestG2ReloadWithAnotherDestination(t *testing.T) {
 	})
 	r.src.Exec(t, "INSERT INTO user (id, number, name) VALUES (1000, 100, 'x')")
 	r.des.Exec(t, "INSERT INTO user (id, number, name) VALUES (1000, 100, 'x')")
-	for end := time.Now().Add(8 * time.Second); time.Now().Before(end) && !(r.cursor("1000") && r.insertSettled()); { // which must not be
+	passed := func() bool { return r.cursor("1000") && r.insertSettled() }             // which must not be
+	for end := time.Now().Add(8 * time.Second); time.Now().Before(end) && !passed(); { // when the old workers would have done it
 		<-time.After(10 * time.Millisecond)
 	}
 	close(answer)
