@@ -10,7 +10,7 @@ for file in $(git ls-files '*_test.go' | xargs grep -l '^func Fuzz' | sort); do
   for target in $(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$file"); do
     echo "== ./$dir $target"
     fuzz "./$dir" "$target" "$1" && continue
-    # Where the seeds alone take longer than that, the go command calls its own deadline a failure.
+    # The go command calls its own deadline a failure at times, as where the seeds alone take longer than that.
     if ! grep -q '^ *context deadline exceeded$' "$log" || grep -q 'Failing input' "$log"; then
       exit 1
     fi
