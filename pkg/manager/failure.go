@@ -75,7 +75,7 @@ func (l *lane) finish(r chunk.Result) {
 	p.retry = time.Now().Add(delay(p.failures))
 	l.log.Warn().Str("error", r.Error).Stringer("chunk", p.chunk).Int("failures", p.failures).Msg("chunk could not be compared; it is offered again")
 	if r.Unread {
-		if p.unread++; p.unread == 1 && !p.half && p.owed == nil {
+		if p.unread++; p.unread == 1 && p.owed == nil {
 			l.growth.shrink(p.chunk.Rows)
 		}
 	}

@@ -145,10 +145,12 @@ func (l *lane) byKey() bool {
 	return l.sweep != nil && l.ledger.sweep(l.pair).Mode == SweepByKey
 }
 
-// skipping is the chunk of a piece as it is offered: without the rows that are set aside or owed. A run with
-// -once compares them all the same, since its verdict is about every row.
-func (l *lane) skipping(p *piece) chunk.Chunk {
+// offered is the chunk of a piece as it is offered: for workers that have the same configuration and metadata, and
+// without the rows that are set aside or owed. A run with -once compares them all the same, since its verdict is
+// about every row.
+func (l *lane) offered(p *piece) chunk.Chunk {
 	c := p.chunk
+	c.Config = l.config
 	if l.sweep == nil || !l.sweep.once {
 		c.Skip = l.ledger.skip(l.pair, l.scan, l.byKey(), p.owed)
 	}

@@ -40,6 +40,7 @@ type planner interface {
 // lane is one scan of one pair. One goroutine, in run, owns all of it but the inbox.
 type lane struct {
 	pair     string
+	config   string // the fingerprint of the pair's configuration
 	scan     chunk.Scan
 	interval time.Duration
 	rows     int
@@ -91,7 +92,7 @@ func (l *lane) run(ctx context.Context) {
 		var next chunk.Chunk
 		i := l.ripe()
 		if i >= 0 {
-			offers, next = l.offers, l.skipping(l.staged[i])
+			offers, next = l.offers, l.offered(l.staged[i])
 		}
 		select {
 		case <-ctx.Done():

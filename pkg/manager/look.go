@@ -52,7 +52,6 @@ type piece struct {
 	unfit    time.Time // when it first came to a worker of another configuration; zero: it never has
 	retry    time.Time // it is not offered before
 	unread   int       // how many of the failures were due to its rows
-	half     bool      // it is a part of what was cut
 	why      string    // it could not be read, once it is to be halved for that
 	owed     *SetAside // the row that it is, when the pass does not wait for it
 }

@@ -96,8 +96,6 @@ type Manager struct {
 	credit credit
 	asked  chan struct{} // holds one token when there is more room
 	ended  chan struct{} // holds one token when a lane has ended
-
-	fingerprints map[string]string // by pair
 }
 
 // New makes a manager out of its cache file; Run starts it.
@@ -108,7 +106,7 @@ func New(c Config) (*Manager, error) {
 	}
 	m := &Manager{
 		ledger: l, offers: make(chan chunk.Chunk), spare: make(chan chunk.Chunk), credit: credit{given: map[string]bool{}},
-		asked: make(chan struct{}, 1), ended: make(chan struct{}, 1), fingerprints: map[string]string{},
+		asked: make(chan struct{}, 1), ended: make(chan struct{}, 1),
 	}
 	gone := ""
 	if c.Once && c.Run == "" {
@@ -120,7 +118,6 @@ func New(c Config) (*Manager, error) {
 	}
 	m.config = c
 	for _, p := range c.Pairs {
-		m.fingerprints[p.Name] = p.Fingerprint
 		if p.Sweep || c.Once {
 			l := m.lane(p, chunk.Sweep, sweepAsk)
 			l.offers = m.spare
@@ -145,7 +142,7 @@ func New(c Config) (*Manager, error) {
 
 func (m *Manager) lane(p Pair, scan chunk.Scan, interval time.Duration) *lane {
 	l := &lane{
-		pair: p.Name, scan: scan, interval: interval, rows: m.config.ChunkRows, source: p.Source, owner: m.config.Owner,
+		pair: p.Name, config: p.Fingerprint, scan: scan, interval: interval, rows: m.config.ChunkRows, source: p.Source, owner: m.config.Owner,
 		ledger: m.ledger, alerts: m.config.Alerts, offers: m.offers,
 		log:    m.config.Log.With().Str("pair", p.Name).Str("scan", string(scan)).Logger(),
 		inbox:  inbox{wake: make(chan struct{}, 1)},
@@ -251,7 +248,6 @@ func (m *Manager) dispatch(ctx context.Context) error {
 			continue
 		}
 		m.credit.give(c.ID, c.Scan == chunk.Sweep)
-		c.Config = m.fingerprints[c.Pair]
 		if err := m.config.Offer(ctx, c); err != nil {
 			if ctx.Err() != nil {
 				return nil

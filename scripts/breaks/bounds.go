@@ -27,7 +27,7 @@ var bounds = []brk{
 	},
 	{
 		promise: "G6", what: "a row that is set aside is read by every later look", test: "TestG6RowThatCrashesItsWorkerIsSetAsideAndGivenBack",
-		edits: []edit{{"pkg/manager/lane.go", "l.offers, l.skipping(l.staged[i])", "l.offers, l.staged[i].chunk"}},
+		edits: []edit{{"pkg/manager/halve.go", "\t\tc.Skip = l.ledger.skip(l.pair, l.scan, l.byKey(), p.owed)\n", ""}},
 	},
 	{
 		promise: "G6", what: "events of pairs that are not configured are not counted when the queue is shared", test: "TestG6EventsOfARemovedPairLeaveRoomForTheOthers", pkg: "./pkg/callback",
